@@ -1,0 +1,6 @@
+//! Git: finding the repository without a process, and the few commands that need one.
+
+pub mod command;
+pub mod repository;
+pub mod salvage;
+pub mod worktree;

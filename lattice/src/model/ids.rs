@@ -1,0 +1,70 @@
+//! Identifiers: a prefix and a ULID, kept as the text that was read, because lower case is a valid file name too.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            pub const PREFIX: &str = $prefix;
+
+            /// A new, never used identifier.
+            pub fn generate() -> Self {
+                Self(format!("{}{}", $prefix, Ulid::generate()))
+            }
+
+            /// Accepts what the format allows: the exact prefix and 26 Crockford base-32 characters in any case.
+            pub fn parse(text: &str) -> Option<Self> {
+                let ulid = text.strip_prefix($prefix)?;
+                is_ulid(ulid).then(|| Self(text.to_owned()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The 26 characters behind the prefix.
+            pub fn ulid(&self) -> &str {
+                &self.0[$prefix.len()..]
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+id_type!(TaskId, "task_");
+id_type!(EventId, "ev_");
+id_type!(ArtifactId, "art_");
+id_type!(InstanceId, "inst_");
+id_type!(
+    /// A run is named by the ID of its `process_started` event.
+    RunId,
+    "ev_"
+);
+
+impl RunId {
+    /// The one artifact that the end of this run may attach: derived, so that a second ender finds the first one's.
+    pub fn report_artifact(&self) -> ArtifactId {
+        ArtifactId(format!("{}{}", ArtifactId::PREFIX, self.ulid()))
+    }
+}
+
+fn is_ulid(text: &str) -> bool {
+    text.len() == 26 && text.bytes().all(is_crockford)
+}
+
+fn is_crockford(byte: u8) -> bool {
+    byte.is_ascii_digit() || (byte.is_ascii_alphabetic() && !matches!(byte | 0x20, b'i' | b'l' | b'o' | b'u'))
+}

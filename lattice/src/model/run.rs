@@ -1,0 +1,108 @@
+//! A run on disk: what the CLI tells the supervisor (`spec.json`), who is who (`engine.json`, `supervisor.json`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{RunId, TaskId};
+
+/// The newest `spec.json` that this build writes and reads. A newer one is left alone and named.
+pub const SPEC_VERSION: u32 = 1;
+
+/// Everything that a supervisor needs, so that a later edit of the definition changes nothing.
+/// No value of the caller's environment is in it: those travel through `exec` only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    pub version: u32,
+    pub run_id: RunId,
+    pub lattice_version: String,
+    /// `false` for a debug run: every step of the end but the event and its hooks.
+    pub record: bool,
+    pub project_root: PathBuf,
+    pub lattice_dir: PathBuf,
+    /// The common git directory of the project; absent outside git.
+    pub git_dir: Option<PathBuf>,
+    /// The project root below the top of the working tree, `""` at the top.
+    pub prefix: PathBuf,
+    pub task_id: TaskId,
+    pub short_id: Option<String>,
+    pub worker: String,
+    pub engine: String,
+    pub definition: DefinitionRef,
+    pub actor: String,
+    /// 40 or 64 hexadecimal digits, or `unknown` without git.
+    pub commit_sha: String,
+    pub argv: Vec<String>,
+    pub env_set: BTreeMap<String, String>,
+    pub env_drop: Vec<String>,
+    pub env_keep: Vec<String>,
+    pub env_inherit: bool,
+    pub cwd: PathBuf,
+    pub worktree_path: Option<PathBuf>,
+    pub prompt_path: Option<PathBuf>,
+    pub report: Option<ReportSpec>,
+    pub timeout_ms: u64,
+    pub idle_ms: Option<u64>,
+    pub grace_ms: u64,
+    pub setup: Vec<String>,
+    pub setup_timeout_ms: u64,
+    pub copy: Vec<PathBuf>,
+    pub link: Vec<PathBuf>,
+    /// `on_changes: discard`: what the worker leaves behind is not saved.
+    pub discard: bool,
+    pub log_tail: bool,
+    /// Relative to `lattice_dir`.
+    pub log_path: PathBuf,
+    /// The caller's umask, given to the engine.
+    pub umask: u32,
+    pub depth: u32,
+    pub store: String,
+    pub host: String,
+    pub boot_id: String,
+    /// File system type of `lattice_dir`, such as `ext4` or `nfs`.
+    pub file_system: String,
+    pub started_at: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinitionRef {
+    /// Relative to the project root.
+    pub path: PathBuf,
+    pub sha256: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSpec {
+    pub role: Option<String>,
+    pub title: String,
+}
+
+/// A process, named so that a reused number is never taken for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    pub pid: i32,
+    /// Field 22 of `/proc/PID/stat`: clock ticks after boot.
+    pub start_ticks: u64,
+    pub boot_id: String,
+    /// Inode of `/proc/PID/ns/pid`.
+    pub pid_namespace: u64,
+    pub pgid: i32,
+}
+
+/// `supervisor.json`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervisors {
+    pub warden: Identity,
+    pub shim: Option<Identity>,
+}
+
+/// `engine.json`, written before the gate opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Inode of the pipe that is the engine's stdout and stderr.
+    pub pipe_inode: u64,
+    pub deadline_at: String,
+}

@@ -1,0 +1,26 @@
+//! Bounded helper processes such as git, run by whoever has an event loop to wait in.
+
+use std::io;
+use std::process::Command;
+use std::time::Duration;
+
+/// What a helper left behind.
+#[derive(Debug, Clone, Default)]
+pub struct HelperOutput {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub timed_out: bool,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl HelperOutput {
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+/// Runs one helper to its end, at most for `limit`; a helper that is late gets TERM, then KILL, with its group.
+pub trait Helpers {
+    fn run(&mut self, command: Command, stdin: Option<Vec<u8>>, limit: Duration) -> io::Result<HelperOutput>;
+}

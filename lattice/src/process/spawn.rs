@@ -1,0 +1,12 @@
+//! The one place where a process is described: every `Command` of Lattice begins here.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+
+/// A command with nothing on its standard streams; the caller opens what it needs.
+#[expect(clippy::disallowed_methods, reason = "this is the place that the lint points to")]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}

@@ -1,0 +1,11 @@
+//! The only writer of `.lattice`: layout, locks, logs, snapshots, artifacts, deletion.
+
+pub mod append;
+pub mod artifact;
+pub mod definitions;
+pub mod delete;
+pub mod layout;
+pub mod lock;
+pub mod log;
+pub mod replace;
+pub mod task;

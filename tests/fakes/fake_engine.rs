@@ -1,0 +1,3 @@
+//! The fake engine.
+
+fn main() {}

@@ -1,1 +1,222 @@
-//! (being written)
+//! Every path below `.lattice`, from one root, and how that root is found.
+
+use std::ffi::OsStr;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::{ArtifactId, RunId, TaskId};
+
+const DIR: &str = ".lattice";
+
+/// Where one project keeps its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The project root.
+    pub root: PathBuf,
+    /// `.lattice` in it.
+    pub dir: PathBuf,
+}
+
+impl Layout {
+    /// The layout of a known root; nothing is looked at.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), dir: root.join(DIR) }
+    }
+
+    /// Finds the project: by the value of `LATTICE_ROOT` if there is one, else upwards from `cwd`.
+    ///
+    /// The variable may hold the project root or `.lattice` itself, because hooks of the Python tool export the
+    /// latter. A root inside another project's `.lattice/worktrees` is a frozen copy: the other project is meant.
+    pub fn discover(cwd: &Path, lattice_root: Option<&OsStr>) -> Result<Self> {
+        let root = match lattice_root {
+            Some(value) => named_root(cwd, value)?,
+            None => root_above(cwd)?,
+        };
+        Ok(Self::at(&owner_of_worktree(root)))
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("config.json")
+    }
+
+    pub fn ids(&self) -> PathBuf {
+        self.dir.join("ids.json")
+    }
+
+    pub fn tasks(&self) -> PathBuf {
+        self.dir.join("tasks")
+    }
+
+    pub fn events(&self) -> PathBuf {
+        self.dir.join("events")
+    }
+
+    pub fn archive_tasks(&self) -> PathBuf {
+        self.dir.join("archive/tasks")
+    }
+
+    pub fn archive_events(&self) -> PathBuf {
+        self.dir.join("archive/events")
+    }
+
+    pub fn artifact_metas(&self) -> PathBuf {
+        self.dir.join("artifacts/meta")
+    }
+
+    pub fn artifact_payloads(&self) -> PathBuf {
+        self.dir.join("artifacts/payload")
+    }
+
+    pub fn plans(&self) -> PathBuf {
+        self.dir.join("plans")
+    }
+
+    pub fn notes(&self) -> PathBuf {
+        self.dir.join("notes")
+    }
+
+    pub fn locks(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    /// Directories of runs that have not ended.
+    pub fn runs(&self) -> PathBuf {
+        self.dir.join("runs")
+    }
+
+    /// The random name of this directory on this machine, as opposed to a clone of it.
+    pub fn store_file(&self) -> PathBuf {
+        self.runs().join(".store")
+    }
+
+    pub fn run_dir(&self, run: &RunId) -> PathBuf {
+        self.runs().join(run.as_str())
+    }
+
+    pub fn worktrees(&self) -> PathBuf {
+        self.dir.join("worktrees")
+    }
+
+    /// Output and records of runs.
+    pub fn worker_logs(&self) -> PathBuf {
+        self.dir.join("logs/workers")
+    }
+
+    /// Ends of event logs that were cut off by a crash.
+    pub fn torn_tails(&self) -> PathBuf {
+        self.dir.join("logs/torn")
+    }
+
+    pub fn snapshot(&self, task: &TaskId) -> PathBuf {
+        self.tasks().join(format!("{task}.json"))
+    }
+
+    pub fn log(&self, task: &TaskId) -> PathBuf {
+        self.events().join(format!("{task}.jsonl"))
+    }
+
+    pub fn archived_snapshot(&self, task: &TaskId) -> PathBuf {
+        self.archive_tasks().join(format!("{task}.json"))
+    }
+
+    pub fn archived_log(&self, task: &TaskId) -> PathBuf {
+        self.archive_events().join(format!("{task}.jsonl"))
+    }
+
+    /// Copies of the life-cycle events of all tasks.
+    pub fn lifecycle_log(&self) -> PathBuf {
+        self.events().join("_lifecycle.jsonl")
+    }
+
+    pub fn artifact_meta(&self, artifact: &ArtifactId) -> PathBuf {
+        self.artifact_metas().join(format!("{artifact}.json"))
+    }
+
+    pub fn plan(&self, task: &TaskId) -> PathBuf {
+        self.plans().join(format!("{task}.md"))
+    }
+
+    /// Worker definitions: in the project, not in `.lattice`.
+    pub fn definitions(&self) -> PathBuf {
+        self.root.join("workers")
+    }
+
+    /// Makes every directory that a write may need: git keeps no empty ones, so a fresh clone lacks some.
+    pub fn ensure_dirs(&self) -> Result<()> {
+        let shared = [
+            self.tasks(),
+            self.events(),
+            self.archive_tasks(),
+            self.archive_events(),
+            self.dir.join("archive/notes"),
+            self.dir.join("archive/plans"),
+            self.artifact_metas(),
+            self.artifact_payloads(),
+            self.plans(),
+            self.notes(),
+            self.locks(),
+            self.dir.join("logs"),
+            self.runs(),
+        ];
+        for dir in shared {
+            make_dir(&dir, 0o777)?;
+        }
+        // Output of agents and copies of the project: nobody else's business.
+        for dir in [self.worker_logs(), self.torn_tails(), self.worktrees()] {
+            make_dir(&dir, 0o700)?;
+        }
+        Ok(())
+    }
+}
+
+fn make_dir(dir: &Path, mode: u32) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().recursive(true).mode(mode).create(dir);
+    made.map_err(|error| {
+        Failure::io(format_args!("failed to create directory `{}`", dir.display()), error)
+    })
+}
+
+fn named_root(cwd: &Path, value: &OsStr) -> Result<PathBuf> {
+    let refuse = |why: &str| {
+        Failure::new(Code::NotInitialized, format!("LATTICE_ROOT is '{}', {why}", value.display()))
+            .hint("set LATTICE_ROOT to a directory that contains .lattice/, or unset it")
+    };
+    if value.is_empty() {
+        return Err(refuse("which names no directory"));
+    }
+    let path =
+        fs_err::canonicalize(cwd.join(value)).map_err(|_| refuse("which is not a directory"))?;
+    if path.join(DIR).is_dir() {
+        return Ok(path);
+    }
+    match path.parent() {
+        Some(parent) if path.ends_with(DIR) && path.join("config.json").is_file() => {
+            Ok(parent.to_owned())
+        }
+        _ => Err(refuse("which contains no .lattice/")),
+    }
+}
+
+fn root_above(cwd: &Path) -> Result<PathBuf> {
+    let cwd = fs_err::canonicalize(cwd)?;
+    let root = cwd.ancestors().find(|dir| dir.join(DIR).is_dir());
+    root.map(Path::to_owned).ok_or_else(|| {
+        Failure::new(Code::NotInitialized, format!("no .lattice/ in {} or above", cwd.display()))
+            .hint("lattice init")
+    })
+}
+
+/// The project whose worktree the path lies in; the outermost one, because worktrees hold copies of worktrees' hosts.
+fn owner_of_worktree(root: PathBuf) -> PathBuf {
+    let outermost = root.ancestors().filter_map(|dir| owner_of_worktrees_dir(dir)).last();
+    outermost.map_or_else(|| root.clone(), Path::to_owned)
+}
+
+fn owner_of_worktrees_dir(dir: &Path) -> Option<&Path> {
+    dir.ends_with(Path::new(DIR).join("worktrees")).then(|| dir.parent()?.parent())?
+}

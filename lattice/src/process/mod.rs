@@ -1,5 +1,16 @@
 //! Processes: starting, watching and ending them. Knows nothing of `.lattice`.
 
+#[cfg(feature = "cli")]
+pub mod bounded;
+pub mod channel;
 pub mod env;
 pub mod helper;
+pub mod hunt;
+pub mod identity;
+pub mod inherit;
+pub mod pipe;
+pub mod reap;
 pub mod spawn;
+pub mod table;
+pub mod tree;
+pub mod watch;

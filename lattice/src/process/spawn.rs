@@ -1,6 +1,7 @@
 //! The one place where a process is described: every `Command` of Lattice begins here.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A command with nothing on its standard streams; the caller opens what it needs.
@@ -9,4 +10,13 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
+}
+
+/// The program that runs now, even when an upgrade has replaced or removed its file.
+pub fn own_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        PathBuf::from("/proc/self/exe")
+    } else {
+        std::env::current_exe().unwrap_or_else(|_| PathBuf::from("lattice-shim"))
+    }
 }

@@ -1,0 +1,71 @@
+//! What a supervisor must not inherit from its caller: descriptors, ignored signals, a mask, a terminal, core files.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::SigSet;
+use nix::sys::stat::{Mode, umask};
+
+/// The three descriptors that a caller hands over as standard streams, moved out of their way.
+pub struct HandedOver {
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+}
+
+/// Signals wait until a `Watch` stands, or until `exec` hands an empty mask to the next program.
+pub fn block_signals() -> io::Result<()> {
+    Ok(SigSet::all().thread_block()?)
+}
+
+/// Takes descriptors 0 to 2 as close-on-exec copies and leaves `/dev/null` in their places.
+pub fn take_standard_streams() -> io::Result<HandedOver> {
+    let taken = HandedOver {
+        stdin: io::stdin().as_fd().try_clone_to_owned()?,
+        stdout: io::stdout().as_fd().try_clone_to_owned()?,
+        stderr: io::stderr().as_fd().try_clone_to_owned()?,
+    };
+    let null = fs_err::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(taken)
+}
+
+/// Closes whatever the caller left open above standard error. Only for a process that has just begun:
+/// nothing of our own may be open yet.
+pub fn close_leaked_descriptors() {
+    let numbers: Vec<i32> = match fs_err::read_dir("/dev/fd") {
+        Ok(entries) => entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect(),
+        Err(_) => (3..1024).collect(),
+    };
+    for number in numbers.into_iter().filter(|&number| number > 2) {
+        // The listing's own descriptor is among them and already closed: EBADF is expected.
+        let _closed = nix::unistd::close(number);
+    }
+}
+
+/// An ignored signal stays ignored over `exec`, a handled one becomes default again (execve(2)). So every
+/// signal gets a handler, and the next `exec` leaves all of them at default.
+pub fn default_dispositions_at_exec() {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in 1..=64 {
+        if !signal_hook::consts::FORBIDDEN.contains(&signal) {
+            // EINVAL for the numbers that libc keeps for itself.
+            let _registered = signal_hook::flag::register(signal, Arc::clone(&flag));
+        }
+    }
+}
+
+/// Our own files are private, and a crash of ours leaves no core file with somebody's secrets in it.
+/// Returns the caller's umask, which belongs to the engine.
+pub fn restrict_own_files() -> u32 {
+    let callers = umask(Mode::from_bits_truncate(0o077));
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_CORE) {
+        let _limited = setrlimit(Resource::RLIMIT_CORE, 0, hard);
+    }
+    u32::from(callers.bits())
+}

@@ -1,0 +1,96 @@
+//! `/proc` (proc(5)). Every read may race with the death of its process: what is gone reads as `None`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Stat;
+
+pub fn stat(pid: i32) -> Option<Stat> {
+    let bytes = fs_err::read(entry(pid, "stat")).ok()?;
+    Stat::parse(&String::from_utf8_lossy(&bytes))
+}
+
+/// Every process that this pid namespace shows.
+pub fn all() -> Vec<Stat> {
+    let Ok(entries) = fs_err::read_dir("/proc") else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .collect()
+}
+
+/// The direct children of a process. Threads have children of their own, so all of them are asked.
+/// The kernel documents the list as unreliable while the children run: end only on `ECHILD`.
+pub fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs_err::read_dir(entry(pid, "task")) else { return Vec::new() };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        let Ok(list) = fs_err::read_to_string(thread.path().join("children")) else {
+            return children_by_scan(pid);
+        };
+        found.extend(list.split_ascii_whitespace().filter_map(|child| child.parse::<i32>().ok()));
+    }
+    found
+}
+
+/// For a kernel without CONFIG_PROC_CHILDREN.
+fn children_by_scan(pid: i32) -> Vec<i32> {
+    all().into_iter().filter(|stat| stat.ppid == pid).map(|stat| stat.pid).collect()
+}
+
+/// Whether the environment that the process was started with has exactly this `NAME=value`.
+pub fn carries(pid: i32, variable: &str) -> bool {
+    fs_err::read(entry(pid, "environ"))
+        .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes()))
+}
+
+pub fn arguments(pid: i32) -> Vec<OsString> {
+    let bytes = fs_err::read(entry(pid, "cmdline")).unwrap_or_default();
+    bytes.split(|&byte| byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect()
+}
+
+pub fn cwd(pid: i32) -> Option<PathBuf> {
+    fs_err::read_link(entry(pid, "cwd")).ok()
+}
+
+/// Whether the process holds an end of the pipe with this inode.
+pub fn holds_pipe(pid: i32, inode: u64) -> bool {
+    let wanted = format!("pipe:[{inode}]");
+    let Ok(descriptors) = fs_err::read_dir(entry(pid, "fd")) else { return false };
+    descriptors.flatten().any(|descriptor| {
+        fs_err::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str().as_bytes() == wanted.as_bytes())
+    })
+}
+
+/// The owner of the process.
+pub fn uid(pid: i32) -> Option<u32> {
+    fs_err::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
+}
+
+/// Inode of the pid namespace, or 0 where it may not be asked.
+pub fn pid_namespace(pid: i32) -> u64 {
+    fs_err::metadata(entry(pid, "ns/pid")).map_or(0, |metadata| metadata.ino())
+}
+
+/// Whether this process could see a process of that pid namespace if one were alive: its own namespace, or
+/// any from the initial one, whose inode the kernel fixes as PROC_PID_INIT_INO (linux/proc_ns.h).
+pub fn can_see_namespace(inode: u64) -> bool {
+    const PROC_PID_INIT_INO: u64 = 0xEFFF_FFFC;
+    let own = pid_namespace(own_pid());
+    own == inode || own == PROC_PID_INIT_INO
+}
+
+/// Random per boot.
+pub fn boot_id() -> String {
+    fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+fn own_pid() -> i32 {
+    nix::unistd::Pid::this().as_raw()
+}
+
+fn entry(pid: i32, name: &str) -> PathBuf {
+    Path::new("/proc").join(pid.to_string()).join(name)
+}

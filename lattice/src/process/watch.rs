@@ -1,0 +1,58 @@
+//! The one place where a supervisor sleeps: until a signal, a descriptor or a deadline.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+/// The signals that ask a supervisor to stop; a second one of any means at once.
+pub const STOP_SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// Signal handlers that only write a byte to a pipe, and the read end of that pipe.
+pub struct Watch {
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
+}
+
+/// What ended a wait.
+#[derive(Debug, Default)]
+pub struct Woken {
+    /// One flag for each descriptor that was watched: data, EOF or an error is there to be read.
+    pub ready: Vec<bool>,
+    /// SIGCHLD and whatever else arrived; SIGCHLD stands for any number of children.
+    pub signals: Vec<Signal>,
+}
+
+impl Watch {
+    /// Handlers first, then every signal is let in: one that arrived while all were blocked is delivered now.
+    pub fn install() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        let signals = STOP_SIGNALS.iter().chain([&Signal::SIGCHLD]).map(|&signal| signal as i32);
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
+        SigSet::empty().thread_set_mask()?;
+        Ok(Self { delivery })
+    }
+
+    /// Returns at once when a signal has already arrived. `None` waits without an end.
+    pub fn wait(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Woken> {
+        let mut fds = vec![PollFd::from_borrowed_fd(self.delivery.get_read().as_fd(), PollFlags::IN)];
+        fds.extend(watched.iter().map(|&fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut fds, timeout(deadline).as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready = fds[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
+        let signals = self.delivery.pending().filter_map(|raw| Signal::try_from(raw).ok()).collect();
+        Ok(Woken { ready, signals })
+    }
+}
+
+fn timeout(deadline: Option<Instant>) -> Option<Timespec> {
+    let left = deadline?.saturating_duration_since(Instant::now()).min(Duration::from_secs(86_400));
+    Some(Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() })
+}

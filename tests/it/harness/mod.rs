@@ -1,0 +1,14 @@
+//! What every test stands on: a project of its own, the real binaries, real processes, and waits that are events.
+
+pub mod binaries;
+pub mod call;
+pub mod clean;
+pub mod namespace;
+pub mod normalize;
+pub mod process;
+pub mod run;
+pub mod sandbox;
+pub mod socket;
+pub mod strace;
+pub mod tree;
+pub mod waiting;

@@ -1,0 +1,49 @@
+//! Kills at a chosen system call of one process, from outside and without a hook in the product (strace(1)).
+
+use std::collections::HashMap;
+
+use fs_err as fs;
+
+use super::call::{Call, Finished};
+use super::sandbox::Sandbox;
+
+/// The n-th call (from 1) of one system call in one process.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    pub syscall: String,
+    pub ordinal: usize,
+}
+
+/// Whether strace is here and may trace.
+pub fn available(sandbox: &Sandbox) -> bool {
+    let probe = "command -v strace >/dev/null && strace -o /dev/null true";
+    sandbox.program(["sh", "-c", probe]).run().code == Some(0)
+}
+
+/// Lets a call run and lists the system calls of its first process, in order.
+#[track_caller]
+pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
+    let trace = sandbox.base.join("trace");
+    let finished =
+        call.through(["strace", "-o", trace.to_str().expect("a sandbox's path is UTF-8")]).run();
+    let text = fs::read_to_string(&trace).expect("strace has written");
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut moments = Vec::new();
+    for line in text.lines() {
+        let Some((name, _)) = line.split_once('(') else { continue };
+        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            continue;
+        }
+        let count = counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        moments.push(Moment { syscall: name.to_owned(), ordinal: *count });
+    }
+    (finished, moments)
+}
+
+/// The call, killed as it enters that system call. Its children are not traced.
+pub fn killed_at(call: Call, moment: &Moment) -> Call {
+    let inject = format!("inject={}:signal=SIGKILL:when={}", moment.syscall, moment.ordinal);
+    let trace = format!("trace={}", moment.syscall);
+    call.through(["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+}

@@ -50,20 +50,32 @@ pub fn git(directory: &Path) -> Command {
 }
 
 /// Runs git and gives what it left, whatever its exit status; only a git that could not run to its end is an error.
-pub fn run(h: &mut dyn Helpers, command: Command, stdin: Option<Vec<u8>>, doing: &str) -> Result<HelperOutput> {
+pub fn run(
+    h: &mut dyn Helpers,
+    command: Command,
+    stdin: Option<Vec<u8>>,
+    doing: &str,
+) -> Result<HelperOutput> {
     let output = h.run(command, stdin, LIMIT).map_err(|error| not_started(doing, &error))?;
     if output.timed_out {
         let message = format!("{doing}: git took longer than {} s and was ended", LIMIT.as_secs());
         return Err(Failure::new(Code::GitError, message));
     }
     match output.signal {
-        Some(signal) => Err(Failure::new(Code::GitError, format!("{doing}: git was ended by signal {signal}"))),
+        Some(signal) => {
+            Err(Failure::new(Code::GitError, format!("{doing}: git was ended by signal {signal}")))
+        }
         None => Ok(output),
     }
 }
 
 /// Runs git and gives its standard output; any other exit status than 0 is an error.
-pub fn checked(h: &mut dyn Helpers, command: Command, stdin: Option<Vec<u8>>, doing: &str) -> Result<Vec<u8>> {
+pub fn checked(
+    h: &mut dyn Helpers,
+    command: Command,
+    stdin: Option<Vec<u8>>,
+    doing: &str,
+) -> Result<Vec<u8>> {
     let output = run(h, command, stdin, doing)?;
     if output.success() { Ok(output.stdout) } else { Err(refused(doing, &output)) }
 }
@@ -71,7 +83,8 @@ pub fn checked(h: &mut dyn Helpers, command: Command, stdin: Option<Vec<u8>>, do
 /// Git's own words as a failure, with git's own remedy where it names one.
 pub fn refused(doing: &str, output: &HelperOutput) -> Failure {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let failure = Failure::new(Code::GitError, format!("{doing}: {}", reason(&stderr, output.code)));
+    let failure =
+        Failure::new(Code::GitError, format!("{doing}: {}", reason(&stderr, output.code)));
     match stderr.lines().map(str::trim).find(|line| line.starts_with("git config ")) {
         Some(remedy) => failure.hint(remedy),
         None => failure,
@@ -92,7 +105,8 @@ fn reason(stderr: &str, code: Option<i32>) -> String {
 }
 
 fn not_started(doing: &str, error: &io::Error) -> Failure {
-    let failure = Failure::new(Code::GitError, format!("{doing}: git could not be started: {error}"));
+    let failure =
+        Failure::new(Code::GitError, format!("{doing}: git could not be started: {error}"));
     match error.kind() {
         io::ErrorKind::NotFound => failure.hint("install git and put it on PATH"),
         _ => failure,

@@ -5,3 +5,6 @@ pub mod command;
 pub mod repository;
 pub mod salvage;
 pub mod worktree;
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,31 @@
 //! Worktrees of runs and their administrative entries. Never prunes: what is not provably the run's stays.
 
+use std::ffi::OsStr;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::command;
 use super::repository::Repository;
-use crate::model::failure::Result;
+use crate::model::failure::{Code, Failure, Result};
 use crate::process::helper::Helpers;
 
+/// How long an attempt is repeated while another git holds one of its lock files.
+const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What git says when another git is in its way; all of it passes by itself.
+const IN_THE_WAY: &[&str] =
+    &[".lock': File exists", "could not lock", "cannot lock ref", "could not create directory of"];
+
 /// Checks `commit` out at `path`, detached and git-locked with `reason`. `pause` waits between attempts.
+///
+/// The name of `path` must be one that git keeps as it is (letters, digits, `-`, `_`), and new: the entry is later
+/// found by it. Git takes its half-made worktree back when it fails or gets TERM; after KILL the entry and the
+/// directory are left, both under that name.
 pub fn add(
     h: &mut dyn Helpers,
     repo: &Repository,
@@ -17,24 +34,118 @@ pub fn add(
     reason: &str,
     pause: &mut dyn FnMut(Duration),
 ) -> Result<()> {
-    let _ = (h, repo, path, commit, reason, pause);
-    todo!()
+    let doing = format!("cannot make the worktree {}", path.display());
+    let mut waited = Duration::ZERO;
+    let mut next = FIRST_PAUSE;
+    loop {
+        let mut git = command::git(&repo.top);
+        git.args(["worktree", "add", "--quiet", "--detach", "--lock", "--reason", reason])
+            .arg(path)
+            .arg(commit);
+        let output = command::run(h, git, None, &doing)?;
+        if output.success() {
+            return Ok(());
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if waited >= PATIENCE || !IN_THE_WAY.iter().any(|words| stderr.contains(words)) {
+            return Err(worktree_failure(&command::refused(&doing, &output)));
+        }
+        let jittered = jitter(next);
+        pause(jittered);
+        waited += jittered;
+        next = (next * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn worktree_failure(failure: &Failure) -> Failure {
+    let renamed = Failure::new(Code::WorktreeError, failure.message());
+    match failure.hint_text() {
+        Some(hint) => renamed.hint(hint),
+        None => renamed,
+    }
+}
+
+/// Between half and one and a half times as long, so that runs started together do not collide again.
+fn jitter(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(pause) % 1000;
+    pause / 2 + pause * u32::try_from(random).expect("less than 1000") / 1000
 }
 
 /// The administrative entry of `worktree`, whole or half-made.
+///
+/// An entry is the worktree's if it bears its name and its `gitdir` names its path. A `gitdir` that is missing or
+/// empty (a git killed on the way, a power loss) leaves the name, which no other worktree has.
 pub fn entry(common_dir: &Path, worktree: &Path) -> Option<PathBuf> {
-    let _ = (common_dir, worktree);
-    todo!()
+    let entry = common_dir.join("worktrees").join(worktree.file_name()?);
+    if !fs_err::symlink_metadata(&entry).ok()?.is_dir() {
+        return None;
+    }
+    let content = match fs_err::read(entry.join("gitdir")) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(entry),
+        Err(_) => return None,
+    };
+    let target = content.trim_ascii();
+    if target.iter().all(|byte| *byte == 0) {
+        return Some(entry);
+    }
+    // Git writes an absolute path, or with `worktree.useRelativePaths` one from the entry.
+    let target = entry.join(OsStr::from_bytes(target));
+    same_place(&target, &worktree.join(".git")).then_some(entry)
 }
 
-/// Locks an entry, as `git worktree lock --reason` does.
+/// Whether two paths of the form `DIRECTORY/NAME/.git` mean one place, though `NAME` may be gone already.
+fn same_place(one: &Path, other: &Path) -> bool {
+    one == other || resolved(one).is_some_and(|path| resolved(other) == Some(path))
+}
+
+fn resolved(dot_git: &Path) -> Option<PathBuf> {
+    let worktree = dot_git.parent()?;
+    let above = fs_err::canonicalize(worktree.parent()?).ok()?;
+    Some(above.join(worktree.file_name()?).join(dot_git.file_name()?))
+}
+
+/// Locks an entry, as `git worktree lock --reason` does; a lock that is there gets the new reason.
+/// A crash on the way leaves a lock without a reason.
 pub fn lock(entry: &Path, reason: &str) -> io::Result<()> {
-    let _ = (entry, reason);
-    todo!()
+    fs_err::write(entry.join("locked"), format!("{}\n", reason.trim_end()))
 }
 
 /// Removes an entry that [`entry`] found.
+///
+/// The order keeps the entry ours to the end. First goes what nobody identifies it by, then `gitdir`, then the lock
+/// that keeps other gits from pruning it under our hands. A crash leaves an entry that is whole, or half-made and
+/// still bears the name: [`entry`] finds either, and the next call removes it.
 pub fn remove_entry(entry: &Path) -> io::Result<()> {
-    let _ = entry;
-    todo!()
+    if entry.parent().and_then(Path::file_name) != Some(OsStr::new("worktrees")) {
+        let message = format!("{} is not an entry below `worktrees`", entry.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    let children = match fs_err::read_dir(entry) {
+        Ok(children) => children.collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for child in children {
+        let name = child.file_name();
+        if name != "gitdir" && name != "locked" {
+            remove(&child.path())?;
+        }
+    }
+    remove(&entry.join("gitdir"))?;
+    remove(&entry.join("locked"))?;
+    // `worktrees` itself stays even when empty: a `git worktree add` may be making its own entry in it right now.
+    ignore_missing(fs_err::remove_dir(entry))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let is_dir = fs_err::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    ignore_missing(if is_dir { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) })
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }

@@ -1,0 +1,5 @@
+//! Tests with a real git in temporary directories.
+
+mod fixture;
+mod repository;
+mod worktree;

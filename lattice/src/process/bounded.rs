@@ -33,7 +33,12 @@ pub struct Bounded;
 impl Helpers for Bounded {
     /// The output goes to unlinked files: a helper can neither fill a pipe that nobody reads, nor keep one open
     /// through a process that it leaves behind.
-    fn run(&mut self, mut command: Command, stdin: Option<Vec<u8>>, limit: Duration) -> io::Result<HelperOutput> {
+    fn run(
+        &mut self,
+        mut command: Command,
+        stdin: Option<Vec<u8>>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput> {
         let stdout = tempfile::tempfile()?;
         let stderr = tempfile::tempfile()?;
         if let Some(bytes) = stdin {
@@ -44,7 +49,13 @@ impl Helpers for Bounded {
             Ended::ByItself(status) => (status.code(), status.signal(), false),
             Ended::TimedOut | Ended::GivenUp => (None, None, true),
         };
-        Ok(HelperOutput { code, signal, timed_out, stdout: contents(stdout)?, stderr: contents(stderr)? })
+        Ok(HelperOutput {
+            code,
+            signal,
+            timed_out,
+            stdout: contents(stdout)?,
+            stderr: contents(stderr)?,
+        })
     }
 }
 
@@ -67,7 +78,11 @@ pub fn input(bytes: &[u8]) -> io::Result<File> {
 
 /// Starts `command` as the leader of its own group and waits for it, at most for `limit` and only until
 /// `give_up`. What a leader that ends by itself leaves behind is its own affair; a late one ends with its group.
-pub fn run_until(mut command: Command, limit: Duration, give_up: &dyn Fn() -> bool) -> io::Result<Ended> {
+pub fn run_until(
+    mut command: Command,
+    limit: Duration,
+    give_up: &dyn Fn() -> bool,
+) -> io::Result<Ended> {
     let mut child = command.process_group(0).spawn()?;
     let deadline = Instant::now() + limit;
     loop {
@@ -136,7 +151,11 @@ mod tests {
     #[test]
     fn output_beyond_a_pipe_and_the_status_are_kept() {
         let output = Bounded
-            .run(shell("head -c 300000 /dev/zero; cat >&2; exit 3"), Some(b"in".to_vec()), Duration::from_secs(10))
+            .run(
+                shell("head -c 300000 /dev/zero; cat >&2; exit 3"),
+                Some(b"in".to_vec()),
+                Duration::from_secs(10),
+            )
             .unwrap();
         assert_eq!((output.code, output.signal, output.timed_out), (Some(3), None, false));
         assert_eq!((output.stdout.len(), output.stderr.as_slice()), (300_000, &b"in"[..]));
@@ -160,13 +179,17 @@ mod tests {
     #[test]
     fn a_helper_that_leaves_a_child_behind_does_not_hold_us() {
         let begun = Instant::now();
-        let output = Bounded.run(shell("sleep 3 & echo done"), None, Duration::from_secs(10)).unwrap();
+        let output =
+            Bounded.run(shell("sleep 3 & echo done"), None, Duration::from_secs(10)).unwrap();
         assert_eq!(output.stdout, b"done\n");
         assert!(begun.elapsed() < Duration::from_secs(2));
     }
 
     #[test]
     fn giving_up_ends_the_helper() {
-        assert_eq!(run_until(shell("sleep 600"), Duration::from_secs(60), &|| true).unwrap(), Ended::GivenUp);
+        assert_eq!(
+            run_until(shell("sleep 600"), Duration::from_secs(60), &|| true).unwrap(),
+            Ended::GivenUp
+        );
     }
 }

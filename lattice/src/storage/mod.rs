@@ -4,6 +4,7 @@ pub mod append;
 pub mod artifact;
 pub mod definitions;
 pub mod delete;
+pub mod gitfiles;
 pub mod layout;
 pub mod lock;
 pub mod log;

@@ -1,0 +1,113 @@
+//! `lattice comment`
+
+use std::io::{self, Read};
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use lattice::model::event::{COMMENT_ADDED, COMMENT_DELETED, Event};
+use lattice::model::failure::{Code, Failure, Result};
+
+use super::change::Change;
+use super::identity::{WriteArgs, now};
+use super::session::Session;
+
+/// Add a comment to a task
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lattice comment LAT-42 \"Reproduced on main\" --actor human:ana
+  lattice comment LAT-42 --file review.md --role review --actor agent:claude
+  git log -1 | lattice comment LAT-42 --file - --actor agent:ci
+  lattice comment LAT-42 \"Fixed\" --reply-to ev_01JC... --actor human:bob")]
+pub(crate) struct CommentArgs {
+    /// Short ID (LAT-42) or full ID of the task
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// The comment
+    text: Option<String>,
+    /// Read the comment from a file, or from the standard input with -
+    #[arg(long, value_name = "PATH")]
+    file: Option<String>,
+    /// The comment to answer, by the ID of its event
+    #[arg(long, value_name = "EVENT")]
+    reply_to: Option<String>,
+    /// What the comment counts as, for example review
+    #[arg(long)]
+    role: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub(crate) fn comment(session: &Session, args: &CommentArgs) -> Result<()> {
+    let change = Change::new(session, &args.write)?;
+    let body = body(args)?;
+    change.check_role(args.role.as_deref())?;
+    let task = change.task(&args.task)?;
+    let txn = change.begin(&task)?;
+    let mut data = Map::new();
+    data.insert("body".to_owned(), body.into());
+    if let Some(parent) = &args.reply_to {
+        check_parent(txn.events(), parent)?;
+        data.insert("parent_id".to_owned(), parent.as_str().into());
+    }
+    if let Some(role) = &args.role {
+        data.insert("role".to_owned(), role.as_str().into());
+    }
+    let event = change.author.event(COMMENT_ADDED, &task, now(), Value::Object(data));
+    let snapshot = change.commit(txn, event)?;
+    let what = if args.reply_to.is_some() { "Reply" } else { "Comment" };
+    session.out.answer(Value::Object(snapshot.0), "ok", format_args!("{what} added to {task}"))
+}
+
+/// The words without the white space around them. Read before any lock is taken: the standard input may be slow.
+fn body(args: &CommentArgs) -> Result<String> {
+    let refuse = |message: &str| Failure::new(Code::ValidationError, message);
+    let text = match (&args.text, args.file.as_deref()) {
+        (Some(_), Some(_)) => {
+            return Err(refuse("there is a comment and a --file; only one of them can be meant"));
+        }
+        (None, None) => {
+            return Err(refuse("there is nothing to add")
+                .hint("write the comment behind the task, or name a file with --file"));
+        }
+        (Some(text), None) => text.clone(),
+        (None, Some("-")) => {
+            let mut text = String::new();
+            io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Failure::io("cannot read the standard input", error))?;
+            text
+        }
+        (None, Some(path)) => fs_err::read_to_string(path)?,
+    };
+    match text.trim() {
+        "" => Err(refuse("the comment is empty")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// Only a comment that is there and that is no reply itself can be answered.
+fn check_parent(events: &[Event], parent: &str) -> Result<()> {
+    let text =
+        |event: &Event, key: &str| event.data().get(key).and_then(Value::as_str).map(str::to_owned);
+    let refuse = |why: &str| {
+        Err(Failure::new(Code::ValidationError, format!("cannot reply to {parent}: {why}")))
+    };
+    let found = events.iter().find(|event| event.kind() == COMMENT_ADDED && event.id() == parent);
+    let deleted = |event: &Event| {
+        event.kind() == COMMENT_DELETED && text(event, "comment_id").as_deref() == Some(parent)
+    };
+    match found {
+        None => refuse("this task has no such comment"),
+        Some(_) if events.iter().any(deleted) => refuse("it was deleted"),
+        Some(comment) => match text(comment, "parent_id") {
+            Some(first) => Err(Failure::new(
+                Code::ValidationError,
+                format!("cannot reply to {parent}: it is a reply"),
+            )
+            .hint(format!("reply to the first comment instead: --reply-to {first}"))),
+            None => Ok(()),
+        },
+    }
+}

@@ -1,0 +1,229 @@
+//! `lattice init`
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use fs_err::OpenOptions;
+use serde_json::{Map, Value, json};
+
+use lattice::model::config::{Config, Fresh};
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::json;
+use lattice::storage::layout::Layout;
+use lattice::storage::replace::publish_exclusive;
+use lattice::storage::{gitfiles, task};
+
+use super::identity::checked_actor;
+use super::session::Session;
+
+/// Make a project: create .lattice/
+///
+/// Asks nothing; every option can be left out. Without a project code tasks have only their long IDs. Where a
+/// .lattice/ is there already, only what is missing in it is made.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lattice init
+  lattice init --actor human:ana --project-code LAT --project-name \"Lattice\"
+  lattice init --path services/api --project-code LAT --subproject-code API")]
+pub(crate) struct InitArgs {
+    /// The project root [default: the current directory]
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    /// The actor to note down as the usual one
+    #[arg(long)]
+    actor: Option<String>,
+    /// 1 to 5 letters in front of the tasks' numbers, as LAT in LAT-42
+    #[arg(long, value_name = "CODE")]
+    project_code: Option<String>,
+    /// What the project is called
+    #[arg(long, value_name = "NAME")]
+    project_name: Option<String>,
+    /// What this part of it is called
+    #[arg(long, value_name = "NAME")]
+    instance_name: Option<String>,
+    /// 1 to 5 letters more, as F in LAT-F-42
+    #[arg(long, value_name = "CODE")]
+    subproject_code: Option<String>,
+    /// The agents' usual model
+    #[arg(long)]
+    model: Option<String>,
+    /// What the project is for, for .lattice/context.md
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The names that statuses are displayed with
+    #[arg(long, value_enum, default_value = "classic")]
+    workflow: Workflow,
+    /// Things that the Python tool can be told not to do, and that are never done here.
+    #[arg(long, hide = true)]
+    no_heartbeat: bool,
+    #[arg(long, hide = true)]
+    no_setup_claude: bool,
+    #[arg(long, hide = true)]
+    no_setup_agents: bool,
+    #[arg(long, hide = true)]
+    no_seed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Workflow {
+    Classic,
+    Opinionated,
+}
+
+/// What the opinionated workflow calls the statuses.
+const OPINIONATED: [(&str, &str); 9] = [
+    ("backlog", "thinking about it"),
+    ("in_planning", "figuring it out"),
+    ("planned", "ready to go"),
+    ("in_progress", "on it"),
+    ("review", "check my work"),
+    ("done", "shipped"),
+    ("blocked", "stuck"),
+    ("needs_human", "ask flesh"),
+    ("cancelled", "never mind"),
+];
+
+pub(crate) fn init(session: &Session, args: &InitArgs) -> Result<()> {
+    let layout = layout(session, args)?;
+    let config = config(args)?;
+    let completed = complete(&layout, args, &config)?;
+    // The configuration is last: as long as it is missing, the next `init` goes on where this one was killed.
+    let created = publish(&layout.config(), config.file_text().as_bytes())?;
+    let config = if created { config } else { task::read_config(&layout)? };
+    let human = if created { summary(&layout, args, &config) } else { already(completed) };
+    let data = json!({"created": created, "path": layout.root.display().to_string(), "config": config.raw()});
+    session.out.answer(data, layout.root.display(), human)
+}
+
+fn layout(session: &Session, args: &InitArgs) -> Result<Layout> {
+    let cwd = session.caller.cwd()?;
+    let root = args.path.as_ref().map_or_else(|| cwd.to_owned(), |path| cwd.join(path));
+    if !root.is_dir() {
+        return Err(Failure::new(
+            Code::Usage,
+            format!("--path {} is no directory", root.display()),
+        ));
+    }
+    let layout = Layout::at(&fs_err::canonicalize(root)?);
+    if layout.dir.symlink_metadata().is_ok() && !layout.dir.is_dir() {
+        let path = layout.dir.display();
+        return Err(Failure::new(
+            Code::ValidationError,
+            format!("{path} is there and is no directory"),
+        )
+        .hint(format!("move {path} away and try again")));
+    }
+    Ok(layout)
+}
+
+fn config(args: &InitArgs) -> Result<Config> {
+    let project_code =
+        args.project_code.as_deref().map(|text| code("project code", text)).transpose()?;
+    let subproject_code =
+        args.subproject_code.as_deref().map(|text| code("subproject code", text)).transpose()?;
+    if subproject_code.is_some() && project_code.is_none() {
+        return Err(Failure::new(
+            Code::ValidationError,
+            "a subproject code needs a project code in front of it",
+        )
+        .hint("add --project-code"));
+    }
+    let fresh = Fresh {
+        default_actor: args.actor.as_deref().map(checked_actor).transpose()?,
+        project_code,
+        subproject_code,
+        project_name: args.project_name.clone(),
+        instance_name: args.instance_name.clone(),
+        model: args.model.clone(),
+    };
+    let config = Config::fresh(&fresh);
+    Ok(if args.workflow == Workflow::Opinionated { opinionated(config) } else { config })
+}
+
+fn opinionated(config: Config) -> Config {
+    let mut raw = config.raw().clone();
+    let names: Map<String, Value> =
+        OPINIONATED.iter().map(|(status, name)| ((*status).to_owned(), (*name).into())).collect();
+    raw.insert("workflow_preset".to_owned(), "opinionated".into());
+    raw["workflow"]["display_names"] = names.into();
+    Config::from_value(Value::Object(raw))
+}
+
+/// 1 to 5 letters, in capitals.
+fn code(what: &str, text: &str) -> Result<String> {
+    let is_code =
+        (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if is_code {
+        return Ok(text.to_ascii_uppercase());
+    }
+    Err(Failure::new(Code::ValidationError, format!("'{text}' is no {what}"))
+        .hint("use 1 to 5 letters, such as LAT"))
+}
+
+/// Everything but the configuration; what is there stays. `true` if anything was missing.
+fn complete(layout: &Layout, args: &InitArgs, config: &Config) -> Result<bool> {
+    layout.ensure_dirs()?;
+    // The Python tool's own places.
+    for dir in ["resources", "sessions/archive"] {
+        fs_err::create_dir_all(layout.dir.join(dir))?;
+    }
+    OpenOptions::new().append(true).create(true).open(layout.lifecycle_log())?;
+    let mut completed = gitfiles::ensure(layout)?;
+    if config.project_code().is_some() {
+        let ids = json!({"map": {}, "next_seqs": {}, "schema_version": 2});
+        completed |= publish(&layout.ids(), json::pretty(&ids).as_bytes())?;
+    }
+    completed |= publish(&layout.dir.join("context.md"), context(layout, args).as_bytes())?;
+    Ok(completed)
+}
+
+/// `false` if the file is there already.
+fn publish(path: &Path, bytes: &[u8]) -> Result<bool> {
+    match publish_exclusive(path, bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn context(layout: &Layout, args: &InitArgs) -> String {
+    let directory = || layout.root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = args.project_name.clone().unwrap_or_else(directory);
+    let purpose =
+        args.description.as_deref().unwrap_or("<!-- What this project is for, and for whom. -->");
+    format!(
+        "# {name}\n\n## Purpose\n\n{purpose}\n\n\
+         ## Related projects\n\n<!-- Other projects that this one works with, and how. -->\n\n\
+         ## Conventions\n\n<!-- How work is done here: names, statuses, habits that a newcomer should know. -->\n"
+    )
+}
+
+fn already(completed: bool) -> String {
+    let more = if completed { "\n  What was missing in it has been added." } else { "" };
+    format!("Lattice already initialized in .lattice/{more}")
+}
+
+fn summary(layout: &Layout, args: &InitArgs, config: &Config) -> String {
+    let mut text =
+        format!(".lattice/ created \u{2014} {} can hold tasks now.", layout.root.display());
+    let lines = [
+        ("Default actor", "default_actor"),
+        ("Project name", "project_name"),
+        ("Project code", "project_code"),
+        ("Subproject code", "subproject_code"),
+        ("Instance name", "instance_name"),
+        ("Model", "model"),
+    ];
+    for (what, key) in lines {
+        if let Some(value) = config.raw().get(key).and_then(Value::as_str) {
+            text.push_str(&format!("\n{what}: {value}"));
+        }
+    }
+    if args.workflow == Workflow::Opinionated {
+        text.push_str("\nWorkflow: opinionated");
+    }
+    let actor = args.actor.as_deref().unwrap_or("human:NAME");
+    text + &format!("\nNext: lattice create \"What is to be done\" --actor {actor}")
+}

@@ -1,0 +1,127 @@
+//! The command line: words in, one command, an exit status out.
+//!
+//! Each command is one file with its arguments and one function that is given the session.
+
+pub(crate) mod attach;
+pub(crate) mod caller;
+pub(crate) mod change;
+pub(crate) mod comment;
+pub(crate) mod create;
+pub(crate) mod failure;
+pub(crate) mod hooks;
+pub(crate) mod identity;
+pub(crate) mod init;
+pub(crate) mod interrupt;
+pub(crate) mod list;
+pub(crate) mod out;
+pub(crate) mod session;
+pub(crate) mod show;
+pub(crate) mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use lattice::model::failure::Result;
+
+use crate::render::paint::Paint;
+use caller::Caller;
+use out::{Form, Out};
+use session::Session;
+
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A task tracker that lives in `.lattice/`, and that runs workers on its tasks.
+///
+/// Tasks, their events and the work of autonomous workers are plain files beside the code. A worker is a
+/// definition in `workers/*.json`: `lattice worker run NAME TASK` starts it in the background, supervised, and
+/// its end is always an event of the task.
+#[derive(Debug, Parser)]
+#[command(name = "lattice", version, propagate_version = false, max_term_width = 100)]
+#[command(after_help = EXAMPLES)]
+struct Cli {
+    /// Answer in JSON: {"data": ..., "ok": true} or {"error": {"code", "message"}, "ok": false}
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
+    /// Print only the one value that a script needs
+    #[arg(long, global = true, display_order = 901)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+A first session:
+  lattice init --actor human:ana --project-code LAT
+  lattice create \"Parser drops the last line\" --actor human:ana
+  lattice list
+  lattice show LAT-1
+  lattice worker list
+  lattice worker run CodeReviewLite LAT-1 --follow
+
+Exit status:
+  0 done                  3 busy: already running, or locked    70 a bug in lattice
+  1 refused or failed     4 the awaited run did not complete   130 interrupted
+  2 wrong usage
+
+Environment:
+  LATTICE_ROOT   the project, if it is not found from the current directory upwards
+  LATTICE_SHIM   the lattice-shim binary, if it is not beside lattice
+  NO_COLOR       no colour";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::InitArgs),
+    Create(create::CreateArgs),
+    Show(show::ShowArgs),
+    List(list::ListArgs),
+    Comment(comment::CommentArgs),
+    Attach(attach::AttachArgs),
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
+}
+
+/// Runs the command that the process was given.
+pub(crate) fn run(caller: Caller) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let session = Session::new(caller_out(&cli, &caller), caller);
+    let result = dispatch(&session, cli.command);
+    failure::exit_code(&session.out, result)
+}
+
+fn dispatch(session: &Session, command: Command) -> Result<()> {
+    match command {
+        Command::Init(args) => init::init(session, &args),
+        Command::Create(args) => create::create(session, &args),
+        Command::Show(args) => show::show(session, &args),
+        Command::List(args) => list::list(session, &args),
+        Command::Comment(args) => comment::comment(session, &args),
+        Command::Attach(args) => attach::attach(session, &args),
+        Command::Worker(command) => worker::worker(session, command),
+    }
+}
+
+/// Help and the version are answers; everything else that the parser says is a usage error.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.print().is_err() {
+        // Nobody reads it.
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn caller_out(cli: &Cli, caller: &Caller) -> Out {
+    let form = match (cli.json, cli.quiet) {
+        (true, _) => Form::Json,
+        (false, true) => Form::Quiet,
+        (false, false) => Form::Human,
+    };
+    let colour = caller.wants_colour();
+    Out::new(
+        form,
+        Paint { on: colour && caller.stdout_is_tty },
+        Paint { on: colour && caller.stderr_is_tty },
+    )
+}

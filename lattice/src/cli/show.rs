@@ -1,0 +1,188 @@
+//! `lattice show`
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use lattice::model::config::Config;
+use lattice::model::event::Event;
+use lattice::model::failure::Result;
+use lattice::model::ids::{ArtifactId, TaskId};
+use lattice::model::policy::valid_transitions;
+use lattice::model::reduce::Snapshot;
+use lattice::storage::artifact::read_meta;
+use lattice::storage::layout::Layout;
+use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
+
+use super::out::Form;
+use super::session::Session;
+use crate::render::task::{self, Page};
+
+/// Show one task: its state, what belongs to it, and its history
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lattice show LAT-42
+  lattice show LAT-42 --full
+  lattice show $LATTICE_TASK_ID --json     inside a worker")]
+pub(crate) struct ShowArgs {
+    /// Short ID (LAT-42) or full ID; archived tasks too
+    #[arg(value_name = "TASK")]
+    task: String,
+    /// Events with all their data
+    #[arg(long)]
+    full: bool,
+    /// Only the head
+    #[arg(long)]
+    compact: bool,
+}
+
+/// What is read from disk. Only the log must be readable; the rest is shown as far as it can be.
+struct Found {
+    id: TaskId,
+    task: Snapshot,
+    events: Vec<Event>,
+    archived: bool,
+    transitions: Vec<String>,
+    relations_out: Vec<Value>,
+    relations_in: Vec<Value>,
+    artifacts: Vec<Value>,
+    plan: Option<String>,
+    notes: Option<String>,
+}
+
+pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
+    let layout = session.layout()?;
+    let config = read_config(&layout)?;
+    let id = resolve_task(&layout, &args.task)?;
+    let found = find(session, &layout, &config, id)?;
+    match session.out.form() {
+        Form::Json => session.out.data(as_json(args, found)),
+        Form::Quiet => session.out.line(found.task.display_id()),
+        Form::Human => {
+            let page = page(&config, args, &found);
+            let paint = session.out.paint;
+            session.out.line(if args.compact {
+                task::brief(&page, paint)
+            } else {
+                task::page(&page, paint)
+            })
+        }
+    }
+}
+
+fn find(session: &Session, layout: &Layout, config: &Config, id: TaskId) -> Result<Found> {
+    let (events, task, archived) = read_task(layout, &id)?;
+    let (others, unreadable) = list_snapshots(layout, true);
+    unreadable.iter().for_each(|file| session.out.warn(file));
+    let existing = |place: &str| {
+        let base = if archived { layout.dir.join("archive") } else { layout.dir.clone() };
+        base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
+    };
+    Ok(Found {
+        transitions: valid_transitions(config, task.status()),
+        relations_out: outgoing(&task, &others),
+        relations_in: incoming(&id, &others),
+        artifacts: artifacts(session, layout, &task),
+        plan: existing("plans"),
+        notes: existing("notes"),
+        id,
+        task,
+        events,
+        archived,
+    })
+}
+
+fn relations(task: &Snapshot) -> impl Iterator<Item = &Map<String, Value>> {
+    task.get("relationships_out")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+}
+
+fn outgoing(task: &Snapshot, others: &[(Snapshot, bool)]) -> Vec<Value> {
+    let enrich = |relation: &Map<String, Value>| {
+        let mut relation = relation.clone();
+        let target = relation.get("target_task_id").and_then(Value::as_str);
+        if let Some((other, _)) = others.iter().find(|(other, _)| Some(other.id()) == target) {
+            relation.insert("target_title".to_owned(), other.title().into());
+        }
+        Value::Object(relation)
+    };
+    relations(task).map(enrich).collect()
+}
+
+fn incoming(id: &TaskId, others: &[(Snapshot, bool)]) -> Vec<Value> {
+    let mut found = Vec::new();
+    for (other, _) in others.iter().filter(|(other, _)| other.id() != id.as_str()) {
+        let pointing = |relation: &&Map<String, Value>| {
+            relation.get("target_task_id").and_then(Value::as_str) == Some(id.as_str())
+        };
+        found.extend(relations(other).filter(pointing).map(|relation| {
+            json!({
+                "source_task_id": other.id(), "source_title": other.title(),
+                "type": relation.get("type"), "note": relation.get("note"),
+            })
+        }));
+    }
+    found
+}
+
+fn artifacts(session: &Session, layout: &Layout, task: &Snapshot) -> Vec<Value> {
+    let mut found = Vec::new();
+    let references = task.get("evidence_refs").and_then(Value::as_array).into_iter().flatten();
+    for reference in references.filter(|reference| reference["source_type"] == "artifact") {
+        let mut info = json!({"id": reference["id"], "role": reference["role"]});
+        match reference["id"].as_str().and_then(ArtifactId::parse).map(|id| read_meta(layout, &id))
+        {
+            Some(Ok(Some(meta))) => {
+                info["title"] = meta["title"].clone();
+                info["type"] = meta["type"].clone();
+            }
+            Some(Err(failure)) => session.out.warn(failure),
+            Some(Ok(None)) | None => {}
+        }
+        found.push(info);
+    }
+    found
+}
+
+fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found) -> Page<'a> {
+    Page {
+        task: &found.task,
+        archived: found.archived,
+        status: config.display_status(found.task.status()),
+        next: found.transitions.iter().map(|status| config.display_status(status)).collect(),
+        relations_out: &found.relations_out,
+        relations_in: &found.relations_in,
+        artifacts: &found.artifacts,
+        plan: found.plan.as_deref(),
+        notes: found.notes.as_deref(),
+        events: &found.events,
+        full: args.full,
+    }
+}
+
+fn as_json(args: &ShowArgs, found: Found) -> Value {
+    let mut map = if args.compact { task::compact(&found.task) } else { found.task.0 };
+    map.insert("valid_transitions".to_owned(), found.transitions.into());
+    if found.archived {
+        map.insert("archived".to_owned(), true.into());
+    }
+    if args.compact {
+        return Value::Object(map);
+    }
+    map.insert("events".to_owned(), found.events.into_iter().map(Event::into_value).collect());
+    map.insert("relationships_enriched".to_owned(), found.relations_out.into());
+    map.insert("relationships_in".to_owned(), found.relations_in.into());
+    map.insert("artifact_info".to_owned(), found.artifacts.into());
+    for (key, path) in [("plan_path", found.plan), ("notes_path", found.notes)] {
+        if let Some(path) = path {
+            map.insert(key.to_owned(), path.into());
+        }
+    }
+    if args.full {
+        map.insert("_full".to_owned(), true.into());
+    }
+    Value::Object(map)
+}

@@ -1,0 +1,5 @@
+//! Text from values. Decides nothing, reads nothing, prints nothing.
+
+pub(crate) mod event;
+pub(crate) mod paint;
+pub(crate) mod task;

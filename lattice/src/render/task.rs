@@ -1,0 +1,257 @@
+//! Tasks as text: one line in a list, a whole page for one.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use lattice::model::event::Event;
+use lattice::model::ids::TaskId;
+use lattice::model::reduce::Snapshot;
+use lattice::storage::artifact::NewArtifact;
+
+use super::event::{self, actor_text, one_line};
+use super::paint::Paint;
+
+pub(crate) fn created(task: &Snapshot) -> String {
+    let id = head(task);
+    let (status, priority, kind) =
+        (field(task, "status"), field(task, "priority"), field(task, "type"));
+    format!(
+        "Created task {id} \"{}\"\n  status: {status}  priority: {priority}  type: {kind}",
+        field(task, "title")
+    )
+}
+
+pub(crate) fn attached(artifact: &NewArtifact, task: &TaskId) -> String {
+    let sensitive = if artifact.sensitive { "True" } else { "False" };
+    format!(
+        "Attached artifact {} \"{}\" to task {task}\n  type: {}  sensitive: {sensitive}",
+        artifact.id,
+        one_line(&artifact.title),
+        artifact.kind
+    )
+}
+
+/// `<id>  <status>  <priority>  <type>  "<title>"  <assignee>`
+pub(crate) fn list_line(task: &Snapshot, status: &str, archived: bool, paint: Paint) -> String {
+    let needs_human = task.status() == "needs_human";
+    format!(
+        "{}{}  {}  {}  {}  \"{}\"  {}{}",
+        if needs_human { paint.warning(">>> ") } else { String::new() },
+        paint.heading(task.display_id()),
+        one_line(status),
+        field(task, "priority"),
+        field(task, "type"),
+        field(task, "title"),
+        assignee(task),
+        if archived { " [A]" } else { "" },
+    )
+}
+
+/// Everything that `show` found out about one task. Paths are relative to `.lattice`.
+pub(crate) struct Page<'a> {
+    pub(crate) task: &'a Snapshot,
+    pub(crate) archived: bool,
+    /// As people call it.
+    pub(crate) status: String,
+    pub(crate) next: Vec<String>,
+    pub(crate) relations_out: &'a [Value],
+    pub(crate) relations_in: &'a [Value],
+    pub(crate) artifacts: &'a [Value],
+    pub(crate) plan: Option<&'a str>,
+    pub(crate) notes: Option<&'a str>,
+    pub(crate) events: &'a [Event],
+    /// Events with all their data.
+    pub(crate) full: bool,
+}
+
+/// Only the head of the page.
+pub(crate) fn brief(page: &Page<'_>, paint: Paint) -> String {
+    let mut text = head_lines(page, paint);
+    text.push_str(&format!("Assigned: {}", assignee(page.task)));
+    text
+}
+
+pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
+    let task = page.task;
+    let mut text = head_lines(page, paint);
+    let by = task.get("created_by").map_or("?".into(), actor_text);
+    text.push_str(&format!("Assigned: {}  Created by: {by}\n", assignee(task)));
+    text.push_str(&format!(
+        "Created: {}  Updated: {}\n",
+        field(task, "created_at"),
+        field(task, "updated_at")
+    ));
+    let comments = task.get("comment_count").and_then(Value::as_u64).unwrap_or(0);
+    if comments > 0 {
+        text.push_str(&format!("Comments: {comments}\n"));
+    }
+    let mut sections = Sections { text, paint };
+    let description = task.text("description").unwrap_or_default();
+    sections.add("Description:", description.lines().map(|line| format!("  {}", one_line(line))));
+    sections.add("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
+    sections.add("Relationships (incoming):", page.relations_in.iter().map(relation_in));
+    sections.add("Artifacts:", page.artifacts.iter().map(artifact));
+    sections.add("Review evidence:", evidence(task));
+    sections.add("Branch links:", list(task, "branch_links").map(branch));
+    let files = [("Plan", page.plan), ("Notes", page.notes)];
+    sections.add_lines(
+        files.iter().filter_map(|(what, path)| path.map(|path| format!("{what}: {path}"))),
+    );
+    sections.add(
+        "Events (latest first):",
+        page.events.iter().rev().map(|event| event::lines(event, page.full)),
+    );
+    sections.text.truncate(sections.text.trim_end().len());
+    sections.text
+}
+
+struct Sections {
+    text: String,
+    paint: Paint,
+}
+
+impl Sections {
+    /// A heading and its lines behind an empty line; nothing where there are no lines.
+    fn add(&mut self, heading: &str, lines: impl Iterator<Item = String>) {
+        let heading = self.paint.heading(heading);
+        let mut lines = lines.peekable();
+        if lines.peek().is_some() {
+            self.add_lines(std::iter::once(heading).chain(lines));
+        }
+    }
+
+    fn add_lines(&mut self, lines: impl Iterator<Item = String>) {
+        for (index, line) in lines.enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            writeln!(self.text, "{gap}{line}").expect("writing to a String cannot fail");
+        }
+    }
+}
+
+fn head_lines(page: &Page<'_>, paint: Paint) -> String {
+    let task = page.task;
+    let archived = if page.archived { "  [ARCHIVED]" } else { "" };
+    let title = paint.heading(&format!("\"{}\"", field(task, "title")));
+    let (priority, kind) = (field(task, "priority"), field(task, "type"));
+    let mut text = format!("{}  {title}{archived}\n", head(task));
+    text.push_str(&format!(
+        "Status: {}  Priority: {priority}  Type: {kind}\n",
+        one_line(&page.status)
+    ));
+    if !page.next.is_empty() {
+        text.push_str(&format!("  Next: {}\n", page.next.join(" | ")));
+    }
+    text
+}
+
+/// `<short> (<full>)`, or the full ID alone.
+fn head(task: &Snapshot) -> String {
+    task.short_id().map_or_else(|| task.id().to_owned(), |short| format!("{short} ({})", task.id()))
+}
+
+fn assignee(task: &Snapshot) -> Cow<'_, str> {
+    match task.get("assigned_to") {
+        None | Some(Value::Null) => "unassigned".into(),
+        Some(actor) => actor_text(actor),
+    }
+}
+
+fn field<'a>(task: &'a Snapshot, key: &str) -> Cow<'a, str> {
+    task.text(key).map_or("?".into(), one_line)
+}
+
+fn relation_out(relation: &Value) -> String {
+    format!(
+        "  {} -> {}{}",
+        text(relation, "type"),
+        text(relation, "target_task_id"),
+        quoted(relation, "target_title")
+    )
+}
+
+fn relation_in(relation: &Value) -> String {
+    let source = text(relation, "source_task_id");
+    format!("  {source}{} --[{}]--> this", quoted(relation, "source_title"), text(relation, "type"))
+}
+
+fn artifact(artifact: &Value) -> String {
+    let role = artifact["role"].as_str().map(|role| format!("role: {}", one_line(role)));
+    let parts: Vec<String> =
+        artifact["type"].as_str().map(str::to_owned).into_iter().chain(role).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    format!("  {}{}{parts}", text(artifact, "id"), quoted(artifact, "title"))
+}
+
+/// Per role, what vouches for it: `  review: artifact, comment x2`
+fn evidence(task: &Snapshot) -> impl Iterator<Item = String> {
+    let mut roles: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    for reference in list(task, "evidence_refs") {
+        if let Some(role) = reference["role"].as_str() {
+            let source = text(reference, "source_type").into_owned();
+            *roles.entry(one_line(role).into_owned()).or_default().entry(source).or_default() += 1;
+        }
+    }
+    let count = |(source, count): (String, usize)| {
+        if count > 1 { format!("{source} x{count}") } else { source }
+    };
+    roles.into_iter().map(move |(role, sources)| {
+        format!("  {role}: {}", sources.into_iter().map(count).collect::<Vec<_>>().join(", "))
+    })
+}
+
+fn branch(link: &Value) -> String {
+    let repo = link["repo"]
+        .as_str()
+        .map_or_else(String::new, |repo| format!(" (repo: {})", one_line(repo)));
+    format!("  {}{repo} by {}", text(link, "branch"), actor_text(&link["linked_by"]))
+}
+
+fn list<'a>(task: &'a Snapshot, key: &str) -> impl Iterator<Item = &'a Value> {
+    task.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Cow<'a, str> {
+    value[key].as_str().map_or("?".into(), one_line)
+}
+
+fn quoted(value: &Value, key: &str) -> String {
+    value[key].as_str().map_or_else(String::new, |title| format!(" \"{}\"", one_line(title)))
+}
+
+/// The fields of a task that a table needs, with counts instead of lists.
+pub(crate) fn compact(task: &Snapshot) -> Map<String, Value> {
+    const KEPT: [&str; 13] = [
+        "id",
+        "title",
+        "status",
+        "priority",
+        "urgency",
+        "complexity",
+        "type",
+        "assigned_to",
+        "tags",
+        "done_at",
+        "last_status_changed_at",
+        "comment_count",
+        "reopened_count",
+    ];
+    const COUNTED: [(&str, &str); 3] = [
+        ("relationships_out_count", "relationships_out"),
+        ("evidence_ref_count", "evidence_refs"),
+        ("branch_link_count", "branch_links"),
+    ];
+    let mut map = Map::new();
+    for key in KEPT {
+        map.insert(key.to_owned(), task.get(key).cloned().unwrap_or(Value::Null));
+    }
+    for (count, key) in COUNTED {
+        map.insert(count.to_owned(), list(task, key).count().into());
+    }
+    if let Some(short) = task.short_id() {
+        map.insert("short_id".to_owned(), short.into());
+    }
+    map
+}

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     if let Err(error) = accept_sigchld() {
         return cli::failure::without_session(&error.into());
     }
-    panic::set_hook(Box::new(|panic| cli::failure::bug(panic)));
+    panic::set_hook(Box::new(cli::failure::bug));
     panic::catch_unwind(|| cli::run(caller())).unwrap_or(ExitCode::from(BUG))
 }
 

@@ -23,11 +23,10 @@ pub(crate) fn exit_code(out: &Out, result: Result<()>) -> ExitCode {
 
 fn report(out: &Out, failure: &Failure) -> ExitCode {
     // Wrong words are told like the parser tells them: in text, whatever form the answer would have had.
-    if !out.is_json() || failure.code() == Code::Usage {
-        print(out, failure);
-    } else if out.envelope(false, "error", as_json(failure)).and_then(|()| out.flush()).is_err()
-        && !out.is_closed()
-    {
+    let in_json = out.is_json() && failure.code() != Code::Usage;
+    let written = in_json
+        && out.envelope(false, "error", as_json(failure)).and_then(|()| out.flush()).is_ok();
+    if !written && !out.is_closed() {
         print(out, failure);
     }
     ExitCode::from(failure.code().exit_status())

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use fs_err::OpenOptions;
 use serde_json::{Map, Value, json};
 
@@ -55,15 +55,10 @@ pub(crate) struct InitArgs {
     /// The names that statuses are displayed with
     #[arg(long, value_enum, default_value = "classic")]
     workflow: Workflow,
-    /// Things that the Python tool can be told not to do, and that are never done here.
-    #[arg(long, hide = true)]
-    no_heartbeat: bool,
-    #[arg(long, hide = true)]
-    no_setup_claude: bool,
-    #[arg(long, hide = true)]
-    no_setup_agents: bool,
-    #[arg(long, hide = true)]
-    no_seed: bool,
+    /// What the Python tool can be told not to do is never done here.
+    #[arg(long = "no-setup-claude", aliases = ["no-setup-agents", "no-seed", "no-heartbeat"])]
+    #[arg(hide = true, action = ArgAction::Count)]
+    never_done: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -139,10 +134,10 @@ fn config(args: &InitArgs) -> Result<Config> {
         model: args.model.clone(),
     };
     let config = Config::fresh(&fresh);
-    Ok(if args.workflow == Workflow::Opinionated { opinionated(config) } else { config })
+    Ok(if args.workflow == Workflow::Opinionated { opinionated(&config) } else { config })
 }
 
-fn opinionated(config: Config) -> Config {
+fn opinionated(config: &Config) -> Config {
     let mut raw = config.raw().clone();
     let names: Map<String, Value> =
         OPINIONATED.iter().map(|(status, name)| ((*status).to_owned(), (*name).into())).collect();
@@ -206,9 +201,9 @@ fn already(completed: bool) -> String {
 }
 
 fn summary(layout: &Layout, args: &InitArgs, config: &Config) -> String {
-    let mut text =
-        format!(".lattice/ created \u{2014} {} can hold tasks now.", layout.root.display());
-    let lines = [
+    let mut lines =
+        vec![format!(".lattice/ created \u{2014} {} can hold tasks now.", layout.root.display())];
+    let settings = [
         ("Default actor", "default_actor"),
         ("Project name", "project_name"),
         ("Project code", "project_code"),
@@ -216,14 +211,14 @@ fn summary(layout: &Layout, args: &InitArgs, config: &Config) -> String {
         ("Instance name", "instance_name"),
         ("Model", "model"),
     ];
-    for (what, key) in lines {
-        if let Some(value) = config.raw().get(key).and_then(Value::as_str) {
-            text.push_str(&format!("\n{what}: {value}"));
-        }
+    for (what, key) in settings {
+        let value = config.raw().get(key).and_then(Value::as_str);
+        lines.extend(value.map(|value| format!("{what}: {value}")));
     }
     if args.workflow == Workflow::Opinionated {
-        text.push_str("\nWorkflow: opinionated");
+        lines.push("Workflow: opinionated".to_owned());
     }
     let actor = args.actor.as_deref().unwrap_or("human:NAME");
-    text + &format!("\nNext: lattice create \"What is to be done\" --actor {actor}")
+    lines.push(format!("Next: lattice create \"What is to be done\" --actor {actor}"));
+    lines.join("\n")
 }

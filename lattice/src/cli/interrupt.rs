@@ -29,14 +29,12 @@ pub(crate) struct Watch<'a> {
 
 impl Interrupts {
     pub(crate) fn watch(&self) -> Result<Watch<'_>> {
-        let flags = match self.flags.get() {
-            Some(flags) => flags,
-            None => {
-                let made = Flags::register()
-                    .map_err(|error| Failure::io("cannot handle signals", error))?;
-                self.flags.get_or_init(|| made)
-            }
-        };
+        if self.flags.get().is_none() {
+            let made =
+                Flags::register().map_err(|error| Failure::io("cannot handle signals", error))?;
+            self.flags.get_or_init(|| made);
+        }
+        let flags = self.flags.get().expect("they have just been made");
         flags.by_default.store(false, Ordering::SeqCst);
         Ok(Watch { flags })
     }

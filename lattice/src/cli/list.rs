@@ -51,7 +51,7 @@ pub(crate) fn list(session: &Session, args: &ListArgs) -> Result<()> {
     let config = read_config(&layout)?;
     let status = args.status.as_deref().map(|text| status_filter(session, &config, text));
     let (tasks, unreadable) = list_snapshots(&layout, args.include_archived);
-    unreadable.iter().for_each(|file| session.out.warn(file));
+    session.out.warn_all(unreadable);
     let wanted = tasks.into_iter().filter(|(task, _)| matches(args, status.as_deref(), task));
     match session.out.form() {
         Form::Json => {
@@ -71,17 +71,13 @@ pub(crate) fn list(session: &Session, args: &ListArgs) -> Result<()> {
 fn status_filter(session: &Session, config: &Config, text: &str) -> String {
     let statuses = config.statuses();
     let shown_so = |status: &&&str| config.display_status(status).eq_ignore_ascii_case(text);
-    match statuses.iter().find(|status| **status == text).or_else(|| statuses.iter().find(shown_so))
-    {
-        Some(status) => (*status).to_owned(),
-        None => {
-            let known = statuses.join(", ");
-            session.out.warn(format_args!(
-                "'{text}' is not a configured status. Valid statuses: {known}."
-            ));
-            text.to_owned()
-        }
+    let found = statuses.iter().find(|status| **status == text);
+    if let Some(status) = found.or_else(|| statuses.iter().find(shown_so)) {
+        return (*status).to_owned();
     }
+    let known = statuses.join(", ");
+    session.out.warn(format_args!("'{text}' is not a configured status. Valid statuses: {known}."));
+    text.to_owned()
 }
 
 fn matches(args: &ListArgs, status: Option<&str>, task: &Snapshot) -> bool {

@@ -101,6 +101,12 @@ impl Out {
         }
     }
 
+    pub(crate) fn warn_all(&self, texts: Vec<String>) {
+        for text in texts {
+            self.warn(text);
+        }
+    }
+
     /// A line for the person who watches. Nobody may be there to read it, and that is no failure.
     #[expect(clippy::unused_self, reason = "the place to write is the caller's to give")]
     pub(crate) fn note(&self, text: impl Display) {

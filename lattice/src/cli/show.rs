@@ -38,7 +38,6 @@ pub(crate) struct ShowArgs {
 
 /// What is read from disk. Only the log must be readable; the rest is shown as far as it can be.
 struct Found {
-    id: TaskId,
     task: Snapshot,
     events: Vec<Event>,
     archived: bool,
@@ -54,7 +53,7 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     let layout = session.layout()?;
     let config = read_config(&layout)?;
     let id = resolve_task(&layout, &args.task)?;
-    let found = find(session, &layout, &config, id)?;
+    let found = find(session, &layout, &config, &id)?;
     match session.out.form() {
         Form::Json => session.out.data(as_json(args, found)),
         Form::Quiet => session.out.line(found.task.display_id()),
@@ -70,10 +69,10 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     }
 }
 
-fn find(session: &Session, layout: &Layout, config: &Config, id: TaskId) -> Result<Found> {
-    let (events, task, archived) = read_task(layout, &id)?;
+fn find(session: &Session, layout: &Layout, config: &Config, id: &TaskId) -> Result<Found> {
+    let (events, task, archived) = read_task(layout, id)?;
     let (others, unreadable) = list_snapshots(layout, true);
-    unreadable.iter().for_each(|file| session.out.warn(file));
+    session.out.warn_all(unreadable);
     let existing = |place: &str| {
         let base = if archived { layout.dir.join("archive") } else { layout.dir.clone() };
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
@@ -81,11 +80,10 @@ fn find(session: &Session, layout: &Layout, config: &Config, id: TaskId) -> Resu
     Ok(Found {
         transitions: valid_transitions(config, task.status()),
         relations_out: outgoing(&task, &others),
-        relations_in: incoming(&id, &others),
+        relations_in: incoming(id, &others),
         artifacts: artifacts(session, layout, &task),
         plan: existing("plans"),
         notes: existing("notes"),
-        id,
         task,
         events,
         archived,

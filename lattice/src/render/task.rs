@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
@@ -69,82 +68,82 @@ pub(crate) struct Page<'a> {
 
 /// Only the head of the page.
 pub(crate) fn brief(page: &Page<'_>, paint: Paint) -> String {
-    let mut text = head_lines(page, paint);
-    text.push_str(&format!("Assigned: {}", assignee(page.task)));
-    text
+    let mut text = Text::head(page, paint);
+    text.line(format!("Assigned: {}", assignee(page.task)));
+    text.lines.join("\n")
 }
 
 pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     let task = page.task;
-    let mut text = head_lines(page, paint);
     let by = task.get("created_by").map_or("?".into(), actor_text);
-    text.push_str(&format!("Assigned: {}  Created by: {by}\n", assignee(task)));
-    text.push_str(&format!(
-        "Created: {}  Updated: {}\n",
+    let mut text = Text::head(page, paint);
+    text.line(format!("Assigned: {}  Created by: {by}", assignee(task)));
+    text.line(format!(
+        "Created: {}  Updated: {}",
         field(task, "created_at"),
         field(task, "updated_at")
     ));
     let comments = task.get("comment_count").and_then(Value::as_u64).unwrap_or(0);
     if comments > 0 {
-        text.push_str(&format!("Comments: {comments}\n"));
+        text.line(format!("Comments: {comments}"));
     }
-    let mut sections = Sections { text, paint };
     let description = task.text("description").unwrap_or_default();
-    sections.add("Description:", description.lines().map(|line| format!("  {}", one_line(line))));
-    sections.add("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
-    sections.add("Relationships (incoming):", page.relations_in.iter().map(relation_in));
-    sections.add("Artifacts:", page.artifacts.iter().map(artifact));
-    sections.add("Review evidence:", evidence(task));
-    sections.add("Branch links:", list(task, "branch_links").map(branch));
+    text.section("Description:", description.lines().map(|line| format!("  {}", one_line(line))));
+    text.section("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
+    text.section("Relationships (incoming):", page.relations_in.iter().map(relation_in));
+    text.section("Artifacts:", page.artifacts.iter().map(artifact));
+    text.section("Review evidence:", evidence(task));
+    text.section("Branch links:", list(task, "branch_links").map(branch));
     let files = [("Plan", page.plan), ("Notes", page.notes)];
-    sections.add_lines(
-        files.iter().filter_map(|(what, path)| path.map(|path| format!("{what}: {path}"))),
-    );
-    sections.add(
-        "Events (latest first):",
-        page.events.iter().rev().map(|event| event::lines(event, page.full)),
-    );
-    sections.text.truncate(sections.text.trim_end().len());
-    sections.text
+    text.block(files.iter().filter_map(|(what, path)| path.map(|path| format!("{what}: {path}"))));
+    let events = page.events.iter().rev().map(|event| event::lines(event, page.full));
+    text.section("Events (latest first):", events);
+    text.lines.join("\n")
 }
 
-struct Sections {
-    text: String,
+struct Text {
+    lines: Vec<String>,
     paint: Paint,
 }
 
-impl Sections {
-    /// A heading and its lines behind an empty line; nothing where there are no lines.
-    fn add(&mut self, heading: &str, lines: impl Iterator<Item = String>) {
+impl Text {
+    fn head(page: &Page<'_>, paint: Paint) -> Self {
+        let task = page.task;
+        let archived = if page.archived { "  [ARCHIVED]" } else { "" };
+        let title = paint.heading(&format!("\"{}\"", field(task, "title")));
+        let (priority, kind) = (field(task, "priority"), field(task, "type"));
+        let mut text = Self { lines: vec![format!("{}  {title}{archived}", head(task))], paint };
+        text.line(format!(
+            "Status: {}  Priority: {priority}  Type: {kind}",
+            one_line(&page.status)
+        ));
+        if !page.next.is_empty() {
+            text.line(format!("  Next: {}", page.next.join(" | ")));
+        }
+        text
+    }
+
+    fn line(&mut self, line: String) {
+        self.lines.push(line);
+    }
+
+    /// A heading and its lines, nothing where there are no lines.
+    fn section(&mut self, heading: &str, lines: impl Iterator<Item = String>) {
         let heading = self.paint.heading(heading);
         let mut lines = lines.peekable();
         if lines.peek().is_some() {
-            self.add_lines(std::iter::once(heading).chain(lines));
+            self.block(std::iter::once(heading).chain(lines));
         }
     }
 
-    fn add_lines(&mut self, lines: impl Iterator<Item = String>) {
-        for (index, line) in lines.enumerate() {
-            let gap = if index == 0 { "\n" } else { "" };
-            writeln!(self.text, "{gap}{line}").expect("writing to a String cannot fail");
+    /// Lines behind an empty one.
+    fn block(&mut self, lines: impl Iterator<Item = String>) {
+        let end = self.lines.len();
+        self.lines.extend(lines);
+        if self.lines.len() > end {
+            self.lines.insert(end, String::new());
         }
     }
-}
-
-fn head_lines(page: &Page<'_>, paint: Paint) -> String {
-    let task = page.task;
-    let archived = if page.archived { "  [ARCHIVED]" } else { "" };
-    let title = paint.heading(&format!("\"{}\"", field(task, "title")));
-    let (priority, kind) = (field(task, "priority"), field(task, "type"));
-    let mut text = format!("{}  {title}{archived}\n", head(task));
-    text.push_str(&format!(
-        "Status: {}  Priority: {priority}  Type: {kind}\n",
-        one_line(&page.status)
-    ));
-    if !page.next.is_empty() {
-        text.push_str(&format!("  Next: {}\n", page.next.join(" | ")));
-    }
-    text
 }
 
 /// `<short> (<full>)`, or the full ID alone.

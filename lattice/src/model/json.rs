@@ -1,6 +1,5 @@
 //! JSON in the bytes that Python's `json` module writes, and a reader for the odd lines that it lets through.
 
-use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;

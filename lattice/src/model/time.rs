@@ -25,7 +25,7 @@ mod tests {
         assert_eq!(timestamp(time), "2026-03-01T10:00:00Z");
         assert_eq!(
             parse("2026-03-01T10:00:00Z"),
-            Some(UNIX_EPOCH + Duration::from_secs(1_772_359_200))
+            Some(UNIX_EPOCH + Duration::from_millis(1_772_359_200_000))
         );
     }
 

@@ -34,7 +34,7 @@ impl Layout {
             Some(value) => named_root(cwd, value)?,
             None => root_above(cwd)?,
         };
-        Ok(Self::at(&owner_of_worktree(root)))
+        Ok(Self::at(&owner_of_worktree(&root)))
     }
 
     pub fn config(&self) -> PathBuf {
@@ -175,8 +175,8 @@ fn make_dir(dir: &Path, mode: u32) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let made = DirBuilder::new().recursive(true).mode(mode).create(dir);
-    made.map_err(|error| {
+    let result = DirBuilder::new().recursive(true).mode(mode).create(dir);
+    result.map_err(|error| {
         Failure::io(format_args!("failed to create directory `{}`", dir.display()), error)
     })
 }
@@ -212,9 +212,8 @@ fn root_above(cwd: &Path) -> Result<PathBuf> {
 }
 
 /// The project whose worktree the path lies in; the outermost one, because worktrees hold copies of worktrees' hosts.
-fn owner_of_worktree(root: PathBuf) -> PathBuf {
-    let outermost = root.ancestors().filter_map(|dir| owner_of_worktrees_dir(dir)).last();
-    outermost.map_or_else(|| root.clone(), Path::to_owned)
+fn owner_of_worktree(root: &Path) -> PathBuf {
+    root.ancestors().filter_map(owner_of_worktrees_dir).last().unwrap_or(root).to_owned()
 }
 
 fn owner_of_worktrees_dir(dir: &Path) -> Option<&Path> {

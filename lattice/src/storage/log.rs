@@ -1,11 +1,13 @@
-//! Reading a task's log: where it is, and its lines, in file order.
+//! Reading a task's log: where it is, its lines in file order, and one history out of two copies.
 
+use std::collections::HashSet;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
 use super::layout::Layout;
-use crate::model::event::Event;
-use crate::model::failure::Result;
+use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED};
+use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
 
 /// Where a task's log is. Both: an archiving that was interrupted, or a git merge.
@@ -19,10 +21,176 @@ pub enum Place {
 
 /// Looks at both places. A log that is not a regular file is an error.
 pub fn locate(layout: &Layout, task: &TaskId) -> Result<Place> {
-    todo!()
+    Ok(match (is_log(&layout.log(task))?, is_log(&layout.archived_log(task))?) {
+        (true, true) => Place::Both,
+        (true, false) => Place::Active,
+        (false, true) => Place::Archived,
+        (false, false) => Place::Nowhere,
+    })
+}
+
+fn is_log(path: &Path) -> Result<bool> {
+    match fs_err::symlink_metadata(path).as_ref().map(Metadata::is_file) {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(Failure::new(
+            Code::IoError,
+            format!("the event log `{}` is not a regular file", path.display()),
+        )
+        .hint(
+            "put the log itself in its place: a link or a directory there cannot be written safely",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::new(Code::IoError, error.to_string())),
+    }
+}
+
+/// A task's events, merged where there are two logs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    pub place: Place,
+    pub archived: bool,
+    pub events: Vec<Event>,
+}
+
+/// Reads a task's history without a lock; `None` if there is no log.
+pub fn read_history(layout: &Layout, task: &TaskId) -> Result<Option<History>> {
+    // A log that is being archived or unarchived may be missed in both places once.
+    for _ in 0..3 {
+        locate(layout, task)?;
+        let (active, archived) =
+            (content(&layout.log(task))?, content(&layout.archived_log(task))?);
+        let (place, bytes) = match (active, archived) {
+            (Some(active), Some(archived)) => (Place::Both, merge(&active, &archived)),
+            (Some(active), None) => (Place::Active, active),
+            (None, Some(archived)) => (Place::Archived, archived),
+            (None, None) => continue,
+        };
+        let events = events(&bytes);
+        return Ok(Some(History { place, archived: is_archived(place, &events), events }));
+    }
+    Ok(None)
+}
+
+/// By its place; a task in both places is where its last life-cycle event says.
+pub fn is_archived(place: Place, events: &[Event]) -> bool {
+    match place {
+        Place::Archived => true,
+        Place::Active | Place::Nowhere => false,
+        Place::Both => {
+            let last = events.iter().rev().find(|event| event.is_lifecycle());
+            last.is_some_and(|event| event.kind() == TASK_ARCHIVED)
+        }
+    }
+}
+
+fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs_err::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// Reads a log. Lines that are no JSON object are skipped.
 pub fn read(path: &Path) -> io::Result<Vec<Event>> {
-    todo!()
+    Ok(events(&fs_err::read(path)?))
+}
+
+/// The events among the lines.
+pub fn events(bytes: &[u8]) -> Vec<Event> {
+    lines(bytes).filter_map(Event::parse).collect()
+}
+
+/// How many lines are no JSON object.
+pub fn count_unreadable(bytes: &[u8]) -> usize {
+    lines(bytes).filter(|line| Event::parse(line).is_none()).count()
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
+}
+
+/// One history out of the active and the archived log of a task: if one continues the other, the longer one; else
+/// the one that begins with `task_created`, followed by those lines of the other whose event ID it does not have.
+pub fn merge(active: &[u8], archived: &[u8]) -> Vec<u8> {
+    let (base, other) = match (active, archived) {
+        _ if active.starts_with(archived) => return active.to_vec(),
+        _ if archived.starts_with(active) => return archived.to_vec(),
+        _ if begins_with_creation(active) || !begins_with_creation(archived) => (active, archived),
+        _ => (archived, active),
+    };
+    let mut known: HashSet<Vec<u8>> = lines(base).map(identity).collect();
+    let mut merged = base.to_vec();
+    for line in lines(other).filter(|line| known.insert(identity(line))) {
+        if merged.last().is_some_and(|&byte| byte != b'\n') {
+            merged.push(b'\n');
+        }
+        merged.extend_from_slice(line);
+        merged.push(b'\n');
+    }
+    merged
+}
+
+/// The event's ID; for a line without one, the line.
+fn identity(line: &[u8]) -> Vec<u8> {
+    match Event::parse(line) {
+        Some(event) if !event.id().is_empty() => event.id().as_bytes().to_vec(),
+        _ => line.to_vec(),
+    }
+}
+
+fn begins_with_creation(log: &[u8]) -> bool {
+    lines(log).next().and_then(Event::parse).is_some_and(|event| event.kind() == TASK_CREATED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREATED: &str = r#"{"id":"ev_1","type":"task_created"}"#;
+
+    #[track_caller]
+    fn check_merge(active: &str, archived: &str, expected: &str) {
+        let merged = merge(
+            active.replace('C', CREATED).as_bytes(),
+            archived.replace('C', CREATED).as_bytes(),
+        );
+        assert_eq!(String::from_utf8(merged).unwrap(), expected.replace('C', CREATED));
+    }
+
+    #[test]
+    fn merging() {
+        let (a, b) = (r#"{"id":"ev_a"}"#, r#"{"id":"ev_b"}"#);
+        check_merge("C\n", "C\n", "C\n");
+        check_merge("C\n", &format!("C\n{a}\n"), &format!("C\n{a}\n"));
+        check_merge(&format!("C\n{a}\n"), "C\n", &format!("C\n{a}\n"));
+        check_merge(&format!("{a}\n"), &format!("C\n{b}\n"), &format!("C\n{b}\n{a}\n"));
+        check_merge(&format!("C\n{a}\n"), &format!("C\n{b}\n"), &format!("C\n{a}\n{b}\n"));
+        check_merge(&format!("C\n{a}"), &format!("C\n{b}"), &format!("C\n{a}\n{b}\n"));
+        check_merge("", &format!("C\n{b}"), &format!("C\n{b}"));
+    }
+
+    #[test]
+    fn reading_skips_what_is_no_object() {
+        let log = b"{\"id\":\"ev_1\"}\r\n\n  {\"id\":\"ev_2\"} \nnot json\n[]\n{\"id\":\"ev_3\"}";
+        let found = events(log);
+        assert_eq!(found.iter().map(Event::id).collect::<Vec<_>>(), ["ev_1", "ev_2", "ev_3"]);
+        assert_eq!(count_unreadable(log), 2);
+    }
+
+    #[test]
+    fn places() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path());
+        layout.ensure_dirs().unwrap();
+        let task = TaskId::generate();
+        assert_eq!(locate(&layout, &task).unwrap(), Place::Nowhere);
+        fs_err::write(layout.log(&task), "").unwrap();
+        assert_eq!(locate(&layout, &task).unwrap(), Place::Active);
+        fs_err::write(layout.archived_log(&task), "").unwrap();
+        assert_eq!(locate(&layout, &task).unwrap(), Place::Both);
+        fs_err::remove_file(layout.log(&task)).unwrap();
+        assert_eq!(locate(&layout, &task).unwrap(), Place::Archived);
+        fs_err::create_dir(layout.log(&task)).unwrap();
+        assert_eq!(locate(&layout, &task).unwrap_err().code(), Code::IoError);
+    }
 }

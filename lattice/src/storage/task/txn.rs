@@ -1,0 +1,221 @@
+//! The one read-modify-write of a task.
+
+use std::io::Read;
+use std::path::Path;
+
+use fs_err::File;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use nix::libc;
+use serde_json::{Map, Value};
+
+use super::read::{not_created, not_found};
+use crate::model::event::Event;
+use crate::model::failure::{Failure, Result};
+use crate::model::ids::TaskId;
+use crate::model::json;
+use crate::model::reduce::{Snapshot, replay};
+use crate::storage::append::{append_line, repair_tail};
+use crate::storage::layout::Layout;
+use crate::storage::lock::{self, Locks};
+use crate::storage::log::{self, Place};
+use crate::storage::replace::replace;
+
+/// A task under its locks, which are held until this is dropped. So be quick: no process, no git, no waiting.
+#[derive(Debug)]
+pub struct TaskTxn {
+    layout: Layout,
+    task: TaskId,
+    place: Place,
+    archived: bool,
+    /// The log in use; where there are two, the active one first.
+    logs: Vec<File>,
+    /// The log of all life cycles, in a transaction that may write it.
+    lifecycle: Option<File>,
+    events: Vec<Event>,
+    snapshot: Snapshot,
+    // Last, so that everything else is closed before another process comes in.
+    _locks: Locks,
+}
+
+impl TaskTxn {
+    /// Locks the task, repairs its log and replays it. `NOT_FOUND` if there is no log anywhere.
+    pub fn begin(layout: &Layout, task: &TaskId) -> Result<Self> {
+        Self::begin_with(layout, task, &lock::task_keys(task), false)
+    }
+
+    /// The same for a write that archives or unarchives.
+    pub fn begin_lifecycle(layout: &Layout, task: &TaskId) -> Result<Self> {
+        Self::begin_with(layout, task, &lock::lifecycle_keys(task), true)
+    }
+
+    fn begin_with(
+        layout: &Layout,
+        task: &TaskId,
+        keys: &[String],
+        lifecycle: bool,
+    ) -> Result<Self> {
+        // Before anything is made or locked: a mistyped ID leaves nothing behind.
+        if log::locate(layout, task)? == Place::Nowhere {
+            return Err(not_found(task.as_str()));
+        }
+        layout.ensure_dirs()?;
+        let locks = lock::acquire(layout, keys)?;
+        Self::open(layout, task, lifecycle, locks)
+    }
+
+    /// `locks` are the task's, and those of the life-cycle log where that is to be written.
+    pub(super) fn open(
+        layout: &Layout,
+        task: &TaskId,
+        lifecycle: bool,
+        locks: Locks,
+    ) -> Result<Self> {
+        let place = log::locate(layout, task)?;
+        let paths = match place {
+            Place::Active => vec![layout.log(task)],
+            Place::Archived => vec![layout.archived_log(task)],
+            Place::Both => vec![layout.log(task), layout.archived_log(task)],
+            Place::Nowhere => return Err(not_found(task.as_str())),
+        };
+        let (mut logs, mut contents) = (Vec::new(), Vec::new());
+        for path in &paths {
+            let (log, content) = open_repaired(layout, path)?;
+            logs.push(log);
+            contents.push(content);
+        }
+        if let [active, archived] = &contents[..] {
+            let merged = log::merge(active, archived);
+            heal(&mut logs, &contents, &merged)?;
+            contents = vec![merged];
+        }
+        let events = log::events(&contents[0]);
+        let snapshot = replay(&events).ok_or_else(|| not_created(layout, task))?;
+        let lifecycle = if lifecycle { Some(open_lifecycle(layout)?) } else { None };
+        let archived = log::is_archived(place, &events);
+        let (layout, task) = (layout.clone(), task.clone());
+        Ok(Self { layout, task, place, archived, logs, lifecycle, events, snapshot, _locks: locks })
+    }
+
+    /// Where the log was found.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    pub fn is_archived(&self) -> bool {
+        self.archived
+    }
+
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The state after the last event.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Appends one synced line; never creates a log. On an error nothing has been appended.
+    pub fn append(&mut self, event: &Event) -> Result<()> {
+        self.append_raw(&event.line())
+    }
+
+    /// Appends a stored event line as it is, with or without its line end.
+    pub fn append_raw(&mut self, line: &str) -> Result<()> {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let event = Event::parse(line.as_bytes()).filter(|_| !line.contains('\n'));
+        let event = event.ok_or_else(|| {
+            Failure::internal("what should be appended to an event log is not one event")
+        })?;
+        let line = format!("{line}\n").into_bytes();
+
+        let (first, copies) =
+            self.logs.split_first_mut().expect("a transaction has at least one log");
+        let before = first.metadata()?.len();
+        append_line(first, &line)?;
+        if event.is_lifecycle()
+            && let Err(error) = append_lifecycle(self.lifecycle.as_mut(), &line)
+        {
+            first.set_len(before)?;
+            first.sync_data()?;
+            return Err(error);
+        }
+        for copy in copies {
+            // The event stands in the first log already; the next writer brings a copy that lags up to date.
+            drop(append_line(copy, &line));
+        }
+        self.events.push(event);
+        self.snapshot = replay(&self.events)
+            .expect("the log began with a task_created before the line was added");
+        Ok(())
+    }
+
+    /// Replaces the snapshot by the replayed one; unknown keys of the old one are kept.
+    pub fn write_snapshot(&self) -> Result<()> {
+        let path = if self.archived {
+            self.layout.archived_snapshot(&self.task)
+        } else {
+            self.layout.snapshot(&self.task)
+        };
+        let old = fs_err::read(&path).unwrap_or_default();
+        let new = with_unknown_keys(&self.snapshot, &old).file_text();
+        if old != new.as_bytes() {
+            replace(&path, new.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Never creates: a new log beside an archived one would replace its history at the next archiving.
+fn open_repaired(layout: &Layout, path: &Path) -> Result<(File, Vec<u8>)> {
+    let mut options = fs_err::OpenOptions::new();
+    let mut file = options
+        .read(true)
+        .append(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    repair_tail(&mut file, &layout.torn_tails())?;
+    let mut content = Vec::new();
+    File::open(path)?.read_to_end(&mut content)?;
+    Ok((file, content))
+}
+
+/// Makes both logs of a task whole, so that whichever of them a later archiving puts over the other, nothing goes.
+fn heal(logs: &mut [File], contents: &[Vec<u8>], merged: &[u8]) -> Result<()> {
+    for (log, content) in logs.iter_mut().zip(contents) {
+        if content != merged {
+            let path = log.path().to_owned();
+            replace(&path, merged)?;
+            *log = fs_err::OpenOptions::new().read(true).append(true).open(path)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn open_lifecycle(layout: &Layout) -> Result<File> {
+    let mut options = fs_err::OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o666);
+    let mut file =
+        options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(layout.lifecycle_log())?;
+    repair_tail(&mut file, &layout.torn_tails())?;
+    Ok(file)
+}
+
+fn append_lifecycle(log: Option<&mut File>, line: &[u8]) -> Result<()> {
+    let log = log.ok_or_else(|| {
+        Failure::internal("a life-cycle event in a transaction without the life-cycle lock")
+    })?;
+    append_line(log, line).map_err(Failure::from)
+}
+
+/// Keys that a replay leaves out on purpose are not unknown.
+fn with_unknown_keys(replayed: &Snapshot, old: &[u8]) -> Snapshot {
+    let mut fields = match json::parse_line(old) {
+        Some(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    for known in ["short_id", "active_processes"] {
+        fields.remove(known);
+    }
+    fields.extend(replayed.0.clone());
+    Snapshot(fields)
+}

@@ -12,7 +12,7 @@ use crate::process::helper::{HelperOutput, Helpers};
 use crate::process::spawn;
 
 /// The longest that one git process may take.
-pub const LIMIT: Duration = Duration::from_secs(600);
+pub const LIMIT: Duration = Duration::from_mins(10);
 
 const CONFIG: &[&str] = &[
     "core.hooksPath=/dev/null",
@@ -26,6 +26,10 @@ const CONFIG: &[&str] = &[
     "advice.addEmbeddedRepo=false",
 ];
 
+/// Variables that change what a path argument means.
+const PATHSPEC_MODES: &[&str] =
+    &["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
+
 const IDENTITY: &[(&str, &str)] = &[
     ("GIT_AUTHOR_NAME", "lattice"),
     ("GIT_AUTHOR_EMAIL", "lattice@localhost"),
@@ -38,7 +42,7 @@ const IDENTITY: &[(&str, &str)] = &[
 /// Git finds the repository by itself and so applies its own ownership check (`safe.directory`).
 pub fn git(directory: &Path) -> Command {
     let mut command = spawn::command("git");
-    for name in GIT_LOCAL {
+    for name in GIT_LOCAL.iter().chain(PATHSPEC_MODES) {
         command.env_remove(name);
     }
     command.envs(IDENTITY.iter().copied()).env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0");

@@ -1,9 +1,12 @@
 //! Git: finding the repository without a process, and the few commands that need one.
 
 pub mod carried;
+mod changes;
 pub mod command;
 pub mod repository;
 pub mod salvage;
+mod submodules;
+mod tips;
 pub mod worktree;
 
 #[cfg(test)]

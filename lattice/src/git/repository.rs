@@ -223,7 +223,7 @@ impl Repository {
 }
 
 /// A line of `%(objectname) %(objecttype)`; `None` for `NAME missing` and `NAME ambiguous`.
-fn object_name(line: &[u8]) -> Option<String> {
+pub(super) fn object_name(line: &[u8]) -> Option<String> {
     let (name, kind) = std::str::from_utf8(line).ok()?.split_once(' ')?;
     let known = matches!(kind, "commit" | "tree" | "blob" | "tag");
     (known && is_object_name(name)).then(|| name.to_owned())
@@ -244,5 +244,8 @@ fn refuse_odd_revision(revision: &str) -> Result<()> {
 }
 
 fn odd_path(path: &Path) -> Failure {
-    Failure::new(Code::GitError, format!("{path:?} is not a plain path below the project root"))
+    Failure::new(
+        Code::GitError,
+        format!("{} is not a plain path below the project root", path.display()),
+    )
 }

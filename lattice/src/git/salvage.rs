@@ -1,7 +1,16 @@
-//! Saving what a run left in its worktree, so that deleting the worktree loses nothing.
+//! Saving what a run left in its worktree, so that deleting the worktree loses nothing. Never deletes anything but
+//! its own temporary files; what could not be saved is a veto against deletion.
 
+use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use ulid::Ulid;
+
+use super::repository::{is_object_name, object_name};
+use super::{changes, command, submodules, tips};
+use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::process::helper::Helpers;
 
@@ -17,7 +26,7 @@ pub struct Request<'a> {
     /// Paths below the top of the worktree that are not the worker's: copied or linked in, and unchanged
     /// (see [`super::carried::unchanged`]).
     pub exclude: &'a [PathBuf],
-    /// An existing directory for temporary index files: the run directory.
+    /// An existing directory for the temporary index: the run directory.
     pub scratch: &'a Path,
 }
 
@@ -34,8 +43,317 @@ pub fn preserved_ref(run: &RunId) -> String {
     format!("refs/lattice/runs/{run}")
 }
 
-/// Saves commits and changes of a run's worktree. Idempotent: a second ender arrives at the same commit.
+/// Saves commits and changes of a run's worktree.
+///
+/// Idempotent: the commit depends on nothing but what was left, so a second ender arrives at the same one; what an
+/// earlier ender kept under the ref is never dropped. To be called with the run's life lock held, which makes a
+/// left-over lock file of the ref ours.
 pub fn save(h: &mut dyn Helpers, request: &Request<'_>) -> Salvage {
-    let _ = (h, request);
-    todo!()
+    let scene = Scene::look(request);
+    match remove_leftovers(request).map_err(Failure::from).and_then(|()| save_scene(h, &scene)) {
+        Ok(salvage) => salvage,
+        Err(_) if scene.is_empty() => Salvage::default(),
+        Err(failure) => Salvage { preserved_ref: None, veto: Some(failure.message().to_owned()) },
+    }
+}
+
+/// What an ender that was killed left behind: the lock of the ref, the index. Ours goes with the run directory.
+fn remove_leftovers(request: &Request<'_>) -> io::Result<()> {
+    let lock = request.common_dir.join(format!("{}.lock", preserved_ref(request.run)));
+    let index = index_path(request.scratch);
+    for path in [lock, index.with_extension("index.lock"), index] {
+        match fs_err::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn index_path(scratch: &Path) -> PathBuf {
+    scratch.join("salvage.index")
+}
+
+/// What is there to save.
+pub(super) struct Scene<'a> {
+    pub(super) request: &'a Request<'a>,
+    /// A whole entry: without `HEAD` and `commondir` git would not take it for one.
+    pub(super) entry: Option<&'a Path>,
+    /// The worktree is a directory and holds more than git's own link.
+    pub(super) has_files: bool,
+    vetoes: Vec<String>,
+}
+
+impl<'a> Scene<'a> {
+    fn look(request: &'a Request<'a>) -> Self {
+        let whole = |entry: &&Path| entry.join("HEAD").exists() && entry.join("commondir").exists();
+        let mut scene = Self {
+            request,
+            entry: request.entry.filter(whole),
+            has_files: false,
+            vetoes: Vec::new(),
+        };
+        match scene.look_at_worktree() {
+            Ok(has_files) => scene.has_files = has_files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => scene.vetoes.push(format!("the worktree cannot be read: {error}")),
+        }
+        if scene.has_files && scene.entry.is_none() {
+            let why = "git's entry for the worktree is gone, so commits made in it cannot be found";
+            scene.vetoes.push(why.to_owned());
+        }
+        scene
+    }
+
+    fn look_at_worktree(&mut self) -> io::Result<bool> {
+        let worktree = self.request.worktree;
+        if !fs_err::symlink_metadata(worktree)?.is_dir() {
+            self.vetoes.push(format!("{} is not a directory any more", worktree.display()));
+            return Ok(false);
+        }
+        if fs_err::symlink_metadata(worktree.join(".git")).is_ok_and(|meta| meta.is_dir()) {
+            self.vetoes.push("the worktree was made a repository of its own".to_owned());
+        }
+        for child in fs_err::read_dir(worktree)? {
+            if child?.file_name() != ".git" {
+                return Ok(true);
+            }
+        }
+        // Emptied by the worker, or never filled: without the entry nobody can tell, and nothing is lost.
+        Ok(self.entry.is_some_and(|entry| entry.join("index").exists()))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entry.is_none() && !self.has_files && self.vetoes.is_empty()
+    }
+
+    /// Git on this worktree, whatever became of its `.git` file, and with an index of our own: the worker's may be
+    /// locked, damaged, or told to overlook changes.
+    pub(super) fn git(&self) -> Command {
+        let common_dir = self.request.common_dir;
+        let directory = if self.has_files { self.request.worktree } else { common_dir };
+        let mut git = command::git(directory);
+        git.env("GIT_DIR", self.entry.unwrap_or(common_dir))
+            .env("GIT_INDEX_FILE", index_path(self.request.scratch));
+        if self.has_files {
+            git.env("GIT_WORK_TREE", self.request.worktree);
+        }
+        git
+    }
+
+    pub(super) fn ask(
+        &self,
+        h: &mut dyn Helpers,
+        doing: &str,
+        arguments: &[&str],
+    ) -> Result<Vec<u8>> {
+        let mut git = self.git();
+        git.args(arguments);
+        command::checked(h, git, None, doing)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Commit {
+    pub(super) name: String,
+    pub(super) tree: String,
+}
+
+/// The commits that matter: where the run began, where it stands, what an earlier ender kept, and what else its
+/// entry names.
+pub(super) struct Points {
+    pub(super) base: Commit,
+    /// The base, where the worktree stands on no commit of its own.
+    pub(super) head: Commit,
+    kept: Option<String>,
+    pub(super) named: Vec<String>,
+}
+
+fn save_scene(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Salvage> {
+    if scene.is_empty() {
+        return Ok(Salvage { preserved_ref: kept_before(h, scene)?, veto: None });
+    }
+    let points = look_up(h, scene)?;
+    let mut vetoes = scene.vetoes.clone();
+    if !scene.has_files && points.kept.is_some() {
+        // An earlier ender saved everything while the worktree was still there.
+        return Ok(Salvage {
+            preserved_ref: Some(preserved_ref(scene.request.run)),
+            veto: sentence(&vetoes),
+        });
+    }
+    let mut tree = points.head.tree.clone();
+    if scene.has_files {
+        match changes::save(h, scene, &points) {
+            Ok(changed) => {
+                tree = changed.tree;
+                vetoes.extend(changed.vetoes);
+            }
+            Err(failure) => vetoes.push(failure.message().to_owned()),
+        }
+    }
+    let base = &points.base.tree;
+    let links = noted(submodules::changed_links(h, scene, base, &tree), &mut vetoes);
+    vetoes.extend(links);
+    let left_behind = noted(tips::left_behind(h, scene, &points), &mut vetoes);
+    let preserved_ref = noted(keep(h, scene, &points, &tree, &left_behind), &mut vetoes);
+    Ok(Salvage { preserved_ref, veto: sentence(&vetoes) })
+}
+
+/// One step that fails stops deletion, not the steps after it.
+fn noted<T: Default>(result: Result<T>, vetoes: &mut Vec<String>) -> T {
+    result.unwrap_or_else(|failure| {
+        vetoes.push(failure.message().to_owned());
+        T::default()
+    })
+}
+
+fn sentence(vetoes: &[String]) -> Option<String> {
+    (!vetoes.is_empty()).then(|| vetoes.join("; "))
+}
+
+fn kept_before(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Option<String>> {
+    let name = preserved_ref(scene.request.run);
+    let found = scene.ask(
+        h,
+        "cannot look for earlier work",
+        &["for-each-ref", "--format=%(objectname)", &name],
+    )?;
+    Ok((!found.is_empty()).then_some(name))
+}
+
+fn look_up(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Points> {
+    let base = scene.request.base_commit;
+    let head = if scene.entry.is_some() { "HEAD" } else { base };
+    let named = tips::named(h, scene)?;
+    let mut questions = String::new();
+    for revision in [base, head] {
+        write!(questions, "{revision}^{{commit}}\n{revision}^{{tree}}\n")
+            .expect("writing to a string");
+    }
+    writeln!(questions, "{}^{{commit}}", preserved_ref(scene.request.run))
+        .expect("writing to a string");
+    for name in &named {
+        writeln!(questions, "{name}^{{commit}}").expect("writing to a string");
+    }
+    let mut git = scene.git();
+    git.args(["cat-file", "--batch-check=%(objectname) %(objecttype)"]);
+    let output = command::checked(
+        h,
+        git,
+        Some(questions.into_bytes()),
+        "cannot look up the commits of the run",
+    )?;
+    let mut answers = output.split(|byte| *byte == b'\n').map(object_name);
+    let mut next = || answers.next().flatten();
+    let (base_name, base_tree, head_name, head_tree, kept) =
+        (next(), next(), next(), next(), next());
+    let Some(base) = commit(base_name, base_tree) else {
+        return Err(Failure::new(
+            Code::GitError,
+            format!("the commit {base} is gone from the repository"),
+        ));
+    };
+    let head = match commit(head_name, head_tree) {
+        Some(head) => head,
+        None => stands_nowhere(scene)?.unwrap_or_else(|| base.clone()),
+    };
+    Ok(Points { base, head, kept, named: answers.flatten().collect() })
+}
+
+fn commit(name: Option<String>, tree: Option<String>) -> Option<Commit> {
+    Some(Commit { name: name?, tree: tree? })
+}
+
+/// `HEAD` leads to no commit: fine on a branch that is yet to be born, lost work if it names one that is gone.
+fn stands_nowhere(scene: &Scene<'_>) -> Result<Option<Commit>> {
+    let entry = scene.entry.expect("without an entry the base was asked for twice");
+    let content = fs_err::read_to_string(entry.join("HEAD")).unwrap_or_default();
+    if is_object_name(content.trim()) {
+        let message = format!("the commit {} that the worktree stands on is gone", content.trim());
+        return Err(Failure::new(Code::GitError, message));
+    }
+    Ok(None)
+}
+
+/// Puts what was left under the ref; `None` if that is nothing.
+fn keep(
+    h: &mut dyn Helpers,
+    scene: &Scene<'_>,
+    points: &Points,
+    tree: &str,
+    left_behind: &[String],
+) -> Result<Option<String>> {
+    let name = preserved_ref(scene.request.run);
+    let changed = tree != points.head.tree;
+    let target = if changed || !left_behind.is_empty() {
+        Some(join(h, scene, points, tree, left_behind)?)
+    } else {
+        (points.head != points.base).then(|| points.head.name.clone())
+    };
+    let target = match (target, &points.kept) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => return Ok(Some(name)),
+        (Some(target), Some(kept)) if target == *kept => return Ok(Some(name)),
+        (Some(target), None) => target,
+        (Some(_), Some(kept)) => {
+            let parents: Vec<String> = left_behind.iter().chain([kept]).cloned().collect();
+            join(h, scene, points, tree, &parents)?
+        }
+    };
+    scene.ask(
+        h,
+        "cannot keep the work under a ref",
+        &["update-ref", "--no-deref", &name, &target],
+    )?;
+    sync(scene.request.common_dir)?;
+    Ok(Some(name))
+}
+
+/// A commit of `tree` on top of where the run stands, with what was left behind as further parents. `commit-tree`
+/// runs no hook and never signs; the date is the run's, so that the same work gives the same commit.
+fn join(
+    h: &mut dyn Helpers,
+    scene: &Scene<'_>,
+    points: &Points,
+    tree: &str,
+    others: &[String],
+) -> Result<String> {
+    let Request { run, base_commit, .. } = scene.request;
+    let mut git = scene.git();
+    git.args(["commit-tree", tree, "-p", &points.head.name]);
+    for parent in others.iter().filter(|parent| **parent != points.head.name) {
+        git.args(["-p", parent]);
+    }
+    git.args([
+        "-m",
+        &format!("Work left behind by {run}"),
+        "-m",
+        &format!("Run: {run}\nBase: {base_commit}"),
+    ]);
+    if let Ok(ulid) = Ulid::from_string(run.ulid()) {
+        let date = format!("@{} +0000", ulid.timestamp_ms() / 1000);
+        git.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);
+    }
+    let output = command::checked(h, git, None, "cannot commit what was left behind")?;
+    let name = String::from_utf8_lossy(&output).trim().to_owned();
+    if is_object_name(&name) {
+        Ok(name)
+    } else {
+        Err(Failure::internal(format!("git named the commit {name:?}")))
+    }
+}
+
+/// Our own git syncs what it writes, but the worker's did not, and neither syncs directories.
+fn sync(common_dir: &Path) -> Result<()> {
+    let directory = fs_err::File::open(common_dir)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&directory)
+        .map_err(|error| Failure::io("cannot write the saved work to the disk", error))?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        drop(directory);
+        rustix::fs::sync();
+    }
+    Ok(())
 }

@@ -2,4 +2,5 @@
 
 mod fixture;
 mod repository;
+mod salvage;
 mod worktree;

@@ -22,6 +22,7 @@ pub(crate) struct Change<'a> {
 
 impl<'a> Change<'a> {
     pub(crate) fn new(session: &'a Session, write: &WriteArgs) -> Result<Self> {
+        write.check_usage()?;
         let layout = session.layout()?;
         let config = read_config(&layout)?;
         let author = write.author(&session.caller)?;

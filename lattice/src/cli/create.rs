@@ -27,7 +27,7 @@ Examples:
 pub(crate) struct CreateArgs {
     /// What is to be done, in one line
     title: String,
-    /// One of the project's task types [default: the first one, usually task]
+    /// One of the project's task types [default: task]
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// critical, high, medium or low [default: the project's, usually medium]

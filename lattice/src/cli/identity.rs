@@ -37,14 +37,16 @@ pub(crate) struct WriteArgs {
 }
 
 impl WriteArgs {
-    pub(crate) fn author(&self, caller: &Caller) -> Result<Author> {
-        if self.name.is_some() {
-            return Err(Failure::new(
-                Code::Usage,
-                "named sessions (--name) are not supported by this tool",
-            )
-            .hint("say who you are with --actor, for example --actor human:ana"));
+    /// Words that no project can make right.
+    pub(crate) fn check_usage(&self) -> Result<()> {
+        if self.name.is_none() {
+            return Ok(());
         }
+        Err(Failure::new(Code::Usage, "named sessions (--name) are not supported by this tool")
+            .hint("say who you are with --actor, for example --actor human:ana"))
+    }
+
+    pub(crate) fn author(&self, caller: &Caller) -> Result<Author> {
         let worker_run = caller.worker_run();
         let worker_actor = worker_run.as_ref().and_then(|_| caller.text("LATTICE_ACTOR"));
         let name = self.actor.as_deref().or(worker_actor).ok_or_else(missing_actor)?;

@@ -40,7 +40,10 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[command(name = "lattice", version, propagate_version = false, max_term_width = 100)]
 #[command(after_help = EXAMPLES)]
 struct Cli {
-    /// Answer in JSON: {"data": ..., "ok": true} or {"error": {"code", "message"}, "ok": false}
+    /// Answer in JSON
+    ///
+    /// On stdout, as {"data": ..., "ok": true} or {"error": {"code", "message", "hint"}, "ok": false}, with
+    /// "warnings" where there are some.
     #[arg(long, global = true, display_order = 900)]
     json: bool,
     /// Print only the one value that a script needs

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::command;
-use super::salvage::{Points, Scene};
+use super::salvage::Points;
+use super::scene::Scene;
 use super::submodules::{self, Link};
 use crate::model::failure::{Code, Failure, Result};
 use crate::process::helper::Helpers;

@@ -5,6 +5,7 @@ mod changes;
 pub mod command;
 pub mod repository;
 pub mod salvage;
+mod scene;
 mod submodules;
 mod tips;
 pub mod worktree;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::command;
-use super::salvage::Scene;
+use super::scene::Scene;
 use crate::model::failure::Result;
 use crate::process::helper::Helpers;
 

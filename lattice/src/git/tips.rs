@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::command;
 use super::repository::is_object_name;
-use super::salvage::{Points, Scene};
+use super::salvage::Points;
+use super::scene::Scene;
 use crate::model::failure::Result;
 use crate::process::helper::Helpers;
 

@@ -2,5 +2,8 @@
 
 mod fixture;
 mod repository;
-mod salvage;
+mod run;
+mod salvage_changes;
+mod salvage_commits;
+mod salvage_vetoes;
 mod worktree;

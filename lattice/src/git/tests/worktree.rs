@@ -47,7 +47,7 @@ fn a_refused_add_is_a_worktree_error_and_leaves_nothing() {
     let mut pauses = 0;
     let failure =
         add(&mut Blocking, &project.repository(), &path, &"1".repeat(40), "r", &mut |_| {
-            pauses += 1
+            pauses += 1;
         })
         .unwrap_err();
     assert_eq!((failure.code(), pauses), (Code::WorktreeError, 0));

@@ -164,6 +164,8 @@ mod tests {
         fs_err::write(&log, "{}\n").unwrap();
         let mut file = File::open(&log).unwrap();
         assert!(append_line(&mut file, b"{}\n").is_err(), "a descriptor without write access");
+        let full = append_line(&mut open(Path::new("/dev/full")), b"{}\n").unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
         append_line(&mut open(&log), b"{\"b\":1}\n").unwrap();
         assert_eq!(fs_err::read_to_string(&log).unwrap(), "{}\n{\"b\":1}\n");
     }

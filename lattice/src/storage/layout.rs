@@ -219,3 +219,84 @@ fn owner_of_worktree(root: &Path) -> PathBuf {
 fn owner_of_worktrees_dir(dir: &Path) -> Option<&Path> {
     dir.ends_with(Path::new(DIR).join("worktrees")).then(|| dir.parent()?.parent())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Directories to make below a temporary one, where to stand, the variable, and the root that is found.
+    #[track_caller]
+    fn check(dirs: &[&str], cwd: &str, variable: Option<&str>, expected: Option<&str>) {
+        let dir = tempfile::tempdir().unwrap();
+        let base = fs_err::canonicalize(dir.path()).unwrap();
+        for dir in dirs {
+            fs_err::create_dir_all(base.join(dir)).unwrap();
+            if dir.ends_with(DIR) {
+                fs_err::write(base.join(dir).join("config.json"), "{}").unwrap();
+            }
+        }
+        let variable = variable.map(|value| value.replace("BASE", base.to_str().unwrap()));
+        let found = Layout::discover(&base.join(cwd), variable.as_deref().map(OsStr::new));
+        match expected {
+            Some(root) => assert_eq!(found.unwrap(), Layout::at(&base.join(root))),
+            None => assert_eq!(found.unwrap_err().code(), Code::NotInitialized),
+        }
+    }
+
+    #[test]
+    fn upwards() {
+        check(&["p/.lattice", "p/a/b"], "p/a/b", None, Some("p"));
+        check(&["p/.lattice", "p/a/.lattice"], "p/a", None, Some("p/a"));
+        check(&["p/.lattice", "p/.lattice/tasks"], "p/.lattice/tasks", None, Some("p"));
+        check(&["p"], "p", None, None);
+    }
+
+    #[test]
+    fn by_variable_in_both_forms() {
+        check(&["p/.lattice", "q/.lattice"], "q", Some("BASE/p"), Some("p"));
+        check(&["p/.lattice", "q"], "q", Some("../p"), Some("p"));
+        check(&["p/.lattice", "q"], "q", Some("BASE/p/.lattice"), Some("p"));
+        check(&["p/.lattice", "p/.lattice/tasks"], "p", Some("BASE/p/.lattice/tasks"), None);
+        check(&["p/.lattice"], "p", Some(""), None);
+        check(&["p/.lattice"], "p", Some("BASE/none"), None);
+        check(&["p/.lattice", "q"], "p", Some("BASE/q"), None);
+    }
+
+    #[test]
+    fn a_worktree_belongs_to_its_project() {
+        let dirs = ["p/.lattice", "p/.lattice/worktrees/w/.lattice", "p/.lattice/worktrees/w/src"];
+        check(&dirs, "p/.lattice/worktrees/w/src", None, Some("p"));
+        check(&dirs, "p", Some("BASE/p/.lattice/worktrees/w"), Some("p"));
+        check(&dirs, "p", Some("BASE/p/.lattice/worktrees/w/.lattice"), Some("p"));
+        let nested = ["p/.lattice", "p/.lattice/worktrees/w/.lattice/worktrees/v/.lattice"];
+        check(&nested, "p/.lattice/worktrees/w/.lattice/worktrees/v", None, Some("p"));
+        check(&["p/worktrees/.lattice"], "p/worktrees", None, Some("p/worktrees"));
+    }
+
+    #[test]
+    fn directories_are_made_and_the_private_ones_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path());
+        layout.ensure_dirs().unwrap();
+        layout.ensure_dirs().unwrap();
+        for private in [layout.worktrees(), layout.worker_logs(), layout.torn_tails()] {
+            assert_eq!(fs_err::metadata(private).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        assert!(
+            layout.archive_events().is_dir()
+                && layout.artifact_payloads().is_dir()
+                && layout.runs().is_dir()
+        );
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join(DIR), "").unwrap();
+        let failure = Layout::at(dir.path()).ensure_dirs().unwrap_err();
+        assert_eq!(failure.code(), Code::IoError);
+        assert!(failure.message().contains(".lattice/tasks"), "{failure}");
+    }
+}

@@ -108,15 +108,18 @@ fn attempt(layout: &Layout, key: &str) -> io::Result<Attempt> {
 
 fn open(layout: &Layout, key: &str) -> io::Result<File> {
     let path = layout.locks().join(format!("{key}.lock"));
-    let open = || {
-        let mut options = fs_err::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o666);
-        options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(&path)
-    };
-    match open() {
+    let mut options = fs_err::OpenOptions::new();
+    options.read(true).mode(0o666).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    let mut writable = options.clone();
+    writable.write(true).create(true).truncate(false);
+    match writable.open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs_err::create_dir_all(layout.locks())?;
-            open()
+            writable.open(&path)
+        }
+        // Made by another user, such as root. A descriptor for reading carries a lock too.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            options.open(&path).map_err(|_| error)
         }
         other => other,
     }

@@ -8,5 +8,6 @@ pub mod gitfiles;
 pub mod layout;
 pub mod lock;
 pub mod log;
+mod mounts;
 pub mod replace;
 pub mod task;

@@ -34,7 +34,12 @@ struct Fake {
     ignored: String,
     /// Descriptors that stay open until the end, or until `exec` hands them on.
     leaked: Vec<fs::File>,
+    lock: Option<Lock>,
 }
+
+mod lock;
+
+use lock::{Lock, rewrite_locked};
 
 fn main() -> ExitCode {
     let mut fake = Fake::default();
@@ -92,9 +97,18 @@ impl Fake {
             "spawn-child" => self.spawn(command_self()?, value, &[])?,
             "spawn-setsid" => self.spawn(command_self()?, value, &["setsid"])?,
             "spawn-nohup" => self.spawn_nohup(value)?,
-            "spawn-env-i" => self.spawn_without_environment(value)?,
+            "spawn-env-i" => self.spawn_without_environment(value, false)?,
+            // Nor a directory or an output of the run: only its parent gives it away.
+            "spawn-unseen" => self.spawn_without_environment(value, true)?,
             "spawn-double-fork" => self.spawn_double_fork(value)?,
             "git-commit" => git_commit(value)?,
+            // LOCK: taken with flock(2) as the library does that the Python tool uses; held until `unlock`.
+            "lock" => self.lock = Some(Lock::acquire(value)?),
+            "lock-shared" => self.lock = Some(Lock::shared(value)?),
+            "unlock" => drop(self.lock.take()),
+            // COUNT:LOCK:FILE, rewrites the whole file under the lock, so many times: a read-modify-write that
+            // loses whatever another writer appends in between.
+            "rewrite-locked" => rewrite_locked(value)?,
             // COUNT:PATH, opened for appending without close-on-exec.
             "leak-fds" => self.leak(value)?,
             "kill-self" => send(Pid::this(), value)?,
@@ -156,10 +170,12 @@ impl Fake {
         self.spawn(nohup, name, &[])
     }
 
-    /// The daemon that is hardest to find: no variable, no session, no directory and no output of the run.
-    fn spawn_without_environment(&self, name: &str) -> io::Result<()> {
+    fn spawn_without_environment(&self, name: &str, unseen: bool) -> io::Result<()> {
         let mut command = command_self()?;
-        command.env_clear().current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+        command.env_clear();
+        if unseen {
+            command.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+        }
         self.spawn(command, name, &["setsid"])
     }
 

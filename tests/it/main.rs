@@ -5,3 +5,48 @@ mod harness;
 
 /// That the fake engine and the waits can be trusted: what connects, lives, hides, dies.
 mod fakes;
+
+/// House rules about the sources, as tests.
+mod tidy;
+
+/// `create`, `show`, `list`, `comment`, `attach`: exact output, exact bytes.
+mod tracker;
+/// `init`, and what it completes.
+mod tracker_init;
+/// What the tracker's commands refuse.
+mod tracker_refusals;
+/// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
+mod tracker_wreckage;
+
+/// Task locks against other processes' flock(2).
+mod storage_locks;
+
+/// Definitions and surroundings that keep a worker from starting.
+mod definitions;
+/// A `.lattice` that cannot be written.
+mod definitions_disk;
+
+/// Callers in every state, and that none of it reaches the engine or keeps the caller.
+mod run_callers;
+/// One worker at a time on one task.
+mod run_dedup;
+/// What a worker has inside: environment, CLI, report; and what it may wreck.
+mod run_inside;
+/// Kills at system calls, by strace.
+mod run_kill_campaign;
+/// Kills and stops of supervisors by hand.
+mod run_kills;
+/// Runs that runs start.
+mod run_nested;
+/// Exit codes, signals, timeouts, daemons, the log.
+mod run_outcomes;
+/// What is saved from a worktree, and when it is kept.
+mod run_salvage;
+/// Where a worker works.
+mod run_worktree;
+
+/// The shipped `TestRunner`, on a clone of this repository.
+mod test_runner;
+
+/// `worker list | ps | show | logs | wait | stop`, and `run --wait | --follow`.
+mod worker_commands;

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use fs_err as fs;
 
-use super::call::{Call, Finished};
+use super::call::{Call, Finished, Running};
+use super::process::Process;
 use super::sandbox::Sandbox;
+use super::waiting::{SOON, eventually};
 
 /// The n-th call (from 1) of one system call in one process.
 #[derive(Debug, Clone)]
@@ -26,7 +28,44 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
     let trace = sandbox.base.join("trace");
     let finished =
         call.through(["strace", "-o", trace.to_str().expect("a sandbox's path is UTF-8")]).run();
-    let text = fs::read_to_string(&trace).expect("strace has written");
+    (finished, read(sandbox))
+}
+
+/// The call, killed as it enters that system call. Its children are not traced.
+pub fn killed_at(call: Call, moment: &Moment) -> Call {
+    let inject = format!("inject={}:signal=SIGKILL:when={}", moment.syscall, moment.ordinal);
+    let trace = format!("trace={}", moment.syscall);
+    call.through(["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+}
+
+/// Attaches to a running process, to list its system calls or to kill it at one of them. Its later children are
+/// not traced. Returns once the process is traced.
+pub fn attached(sandbox: &Sandbox, process: &Process, moment: Option<&Moment>) -> Running {
+    let trace = sandbox.base.join("trace").display().to_string();
+    let pid = process.pid.to_string();
+    let mut argv = vec!["strace".to_owned(), "-o".to_owned(), trace, "-p".to_owned(), pid];
+    if let Some(Moment { syscall, ordinal }) = moment {
+        argv.extend(["-e".to_owned(), format!("trace={syscall}"), "-e".to_owned()]);
+        argv.push(format!("inject={syscall}:signal=SIGKILL:when={ordinal}"));
+    }
+    let running = sandbox.program(argv).start();
+    eventually("strace has attached", SOON, || {
+        let status = fs::read_to_string(format!("/proc/{}/status", process.pid))
+            .map_err(|error| error.to_string())?;
+        let tracer = status.lines().find(|line| line.starts_with("TracerPid:")).unwrap_or_default();
+        if tracer.ends_with("\t0") { Err(tracer.to_owned()) } else { Ok(()) }
+    });
+    running
+}
+
+/// What an attached process has done until its end.
+pub fn traced(sandbox: &Sandbox, tracing: Running) -> Vec<Moment> {
+    tracing.finish();
+    read(sandbox)
+}
+
+fn read(sandbox: &Sandbox) -> Vec<Moment> {
+    let text = fs::read_to_string(sandbox.base.join("trace")).expect("strace has written");
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut moments = Vec::new();
     for line in text.lines() {
@@ -38,12 +77,5 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
         *count += 1;
         moments.push(Moment { syscall: name.to_owned(), ordinal: *count });
     }
-    (finished, moments)
-}
-
-/// The call, killed as it enters that system call. Its children are not traced.
-pub fn killed_at(call: Call, moment: &Moment) -> Call {
-    let inject = format!("inject={}:signal=SIGKILL:when={}", moment.syscall, moment.ordinal);
-    let trace = format!("trace={}", moment.syscall);
-    call.through(["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+    moments
 }

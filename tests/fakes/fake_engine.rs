@@ -82,10 +82,7 @@ impl Fake {
             "fill" => fill(value)?,
             "report" => fs::write(env_path("LATTICE_REPORT")?, value)?,
             "read-stdin" => read_stdin(value)?,
-            "env-dump" => dump(
-                value,
-                env::vars_os().map(|(k, v)| format!("{}={}", k.display(), v.display())),
-            )?,
+            "env-dump" => dump(value, environment())?,
             "fds-dump" => dump(value, descriptors()?)?,
             "status-dump" => fs::copy("/proc/self/status", value).map(drop)?,
             "stat-dump" => fs::copy("/proc/self/stat", value).map(drop)?,
@@ -218,6 +215,11 @@ fn command_self() -> io::Result<Command> {
 #[expect(clippy::disallowed_methods, reason = "the fake looks at the environment that it is given")]
 fn env_path(name: &str) -> io::Result<std::ffi::OsString> {
     env::var_os(name).ok_or_else(|| io::Error::other(format!("{name} is not set")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the fake shows the environment that it is given")]
+fn environment() -> impl Iterator<Item = String> {
+    env::vars_os().map(|(name, value)| format!("{}={}", name.display(), value.display()))
 }
 
 fn say(mut out: impl Write, text: &str) -> io::Result<()> {

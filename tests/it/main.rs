@@ -1,4 +1,7 @@
 //! Black-box tests of both binaries. The list of modules is the plan; each line says what belongs there.
+//! They look at processes through `/proc` and pidfds, so they are for Linux.
+
+#![cfg(target_os = "linux")]
 
 /// What the tests stand on. Tests in it are about the harness itself.
 mod harness;

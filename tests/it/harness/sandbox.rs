@@ -258,8 +258,7 @@ fn root() -> PathBuf {
         return given.into();
     }
     let memory = PathBuf::from("/dev/shm");
-    let is_tmpfs =
-        rustix::fs::statfs(&memory).is_ok_and(|found| i64::from(found.f_type) == TMPFS_MAGIC);
+    let is_tmpfs = rustix::fs::statfs(&memory).is_ok_and(|found| found.f_type == TMPFS_MAGIC);
     let is_writable = rustix::fs::access(&memory, rustix::fs::Access::WRITE_OK).is_ok();
     if is_tmpfs && is_writable { memory } else { env::temp_dir() }
 }

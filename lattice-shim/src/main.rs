@@ -1,3 +1,32 @@
-//! The supervisor.
+//! `lattice-shim`, the supervisor of one run. It prints nothing: its words are the record.
+//!
+//! Every role is an exec of this same program, so no process of ours ever forks without an exec:
+//! `stage0` cleans what it inherited and starts `warden` or `finish`; `warden` starts `shim`; `shim` starts the
+//! engine through `gate`, and both start git and hooks through it.
 
-fn main() {}
+mod engine_env;
+mod exits;
+mod finish;
+mod gate;
+mod launch;
+mod loops;
+mod messages;
+mod roles;
+mod seat;
+mod shim;
+mod stage0;
+mod warden;
+mod worktree;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything else: under an inherited ignored SIGCHLD no exit status would reach us (signal(7)).
+    let sigchld =
+        signal_hook::flag::register(signal_hook::consts::SIGCHLD, std::sync::Arc::default());
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    match sigchld.map_err(Into::into).and_then(|_| roles::run(&arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => exits::report(&failure),
+    }
+}

@@ -66,5 +66,6 @@ fn is_ulid(text: &str) -> bool {
 }
 
 fn is_crockford(byte: u8) -> bool {
-    byte.is_ascii_digit() || (byte.is_ascii_alphabetic() && !matches!(byte | 0x20, b'i' | b'l' | b'o' | b'u'))
+    byte.is_ascii_digit()
+        || (byte.is_ascii_alphabetic() && !matches!(byte | 0x20, b'i' | b'l' | b'o' | b'u'))
 }

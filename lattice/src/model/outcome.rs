@@ -1,4 +1,4 @@
-//! How a run ended: the reasons, and the terminal event that states them.
+//! How a run ended: the reasons, what a supervisor saw, and the conclusion from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,4 +35,172 @@ pub enum EndedBy {
     Warden,
     Reaper,
     Cli,
+}
+
+/// How a process ended: by `exit` with a code, or by a signal. Both `None`: nobody saw it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+impl Exit {
+    /// The reason if nothing but the exit itself decides.
+    pub fn reason(self) -> Reason {
+        if self.signal.is_some() { Reason::Signaled } else { Reason::Exited }
+    }
+}
+
+/// What a supervisor knows of an end. What it does not know is `None`, never a guess.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    pub reason: Reason,
+    pub exit: Exit,
+    /// Where the exit alone does not say it: one sentence that a person can act on.
+    pub error: Option<String>,
+    /// Time awake between the take-over and the end.
+    pub duration_seconds: Option<f64>,
+    pub cpu_seconds: Option<f64>,
+    pub max_rss_kb: Option<u64>,
+    /// The main checkout had changes that the worktree did not see.
+    pub dirty: Option<bool>,
+    pub swept: usize,
+    pub survivors: Survivors,
+    pub stop_requested: bool,
+    /// A signal to the supervisor that nobody had announced.
+    pub ended_by_signal: Option<&'static str>,
+}
+
+impl Facts {
+    pub fn new(reason: Reason) -> Self {
+        Self {
+            reason,
+            exit: Exit::default(),
+            error: None,
+            duration_seconds: None,
+            cpu_seconds: None,
+            max_rss_kb: None,
+            dirty: None,
+            swept: 0,
+            survivors: Survivors::None,
+            stop_requested: false,
+            ended_by_signal: None,
+        }
+    }
+
+    #[must_use]
+    pub fn because(mut self, error: impl Into<String>) -> Self {
+        self.error = Some(error.into());
+        self
+    }
+}
+
+/// Processes of the run that nobody could end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Survivors {
+    None,
+    Pids(Vec<i32>),
+    /// They would be in a pid namespace that the ender cannot look into.
+    Unknown,
+}
+
+impl Survivors {
+    pub fn any(&self) -> bool {
+        *self != Self::None
+    }
+}
+
+/// The verdict: what the terminal event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conclusion {
+    pub completed: bool,
+    pub reason: Reason,
+    /// `result` of a completed run, `error` of a failed one.
+    pub sentence: String,
+}
+
+/// The supervisor's own facts come first, then the declared deliverable, then the exit.
+pub fn conclude(facts: &Facts, report_missing: bool, limit_minutes: f64) -> Conclusion {
+    let exited_well = facts.reason == Reason::Exited && facts.exit.code == Some(0);
+    if exited_well && report_missing {
+        let sentence =
+            "exited 0 but left no report at $LATTICE_REPORT, which its definition asks for";
+        return Conclusion {
+            completed: false,
+            reason: Reason::DeliverableMissing,
+            sentence: sentence.to_owned(),
+        };
+    }
+    let sentence = match &facts.error {
+        Some(error) if !exited_well => shorten(error),
+        _ => describe(facts, limit_minutes),
+    };
+    Conclusion { completed: exited_well, reason: facts.reason, sentence }
+}
+
+fn describe(facts: &Facts, limit_minutes: f64) -> String {
+    match facts.reason {
+        Reason::Exited => format!("exited {}", facts.exit.code.unwrap_or_default()),
+        Reason::Signaled => format!("ended by signal {}", facts.exit.signal.unwrap_or_default()),
+        Reason::TimedOut => {
+            format!("ran longer than its limit of {limit_minutes} minutes and was ended")
+        }
+        Reason::Idle => "printed nothing for longer than its idle limit and was ended".to_owned(),
+        Reason::Stopped => match facts.ended_by_signal {
+            Some(signal) => format!(
+                "its supervisor got {signal}, which nobody had asked for with `worker stop`"
+            ),
+            None => "stopped by request".to_owned(),
+        },
+        Reason::SupervisorKilled => {
+            "its supervisor was killed, perhaps by the OOM killer: see `dmesg`".to_owned()
+        }
+        Reason::SupervisorLost => "both of its supervisors ended without a record".to_owned(),
+        Reason::MachineRebooted => "the machine was restarted while it ran".to_owned(),
+        reason => format!("{reason:?}"),
+    }
+}
+
+/// At most 200 characters on one line.
+fn shorten(text: &str) -> String {
+    const LIMIT: usize = 200;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LIMIT {
+        return line;
+    }
+    line.chars().take(LIMIT - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exited(code: i32) -> Facts {
+        Facts { exit: Exit { code: Some(code), signal: None }, ..Facts::new(Reason::Exited) }
+    }
+
+    #[test]
+    fn only_an_exit_of_zero_with_all_deliverables_completes() {
+        assert_eq!(conclude(&exited(0), false, 10.0).sentence, "exited 0");
+        assert!(conclude(&exited(0), false, 10.0).completed);
+        assert_eq!(conclude(&exited(0), true, 10.0).reason, Reason::DeliverableMissing);
+        assert!(!conclude(&exited(3), false, 10.0).completed);
+        assert_eq!(conclude(&exited(3), true, 10.0).reason, Reason::Exited);
+    }
+
+    #[test]
+    fn a_supervisors_reason_wins_over_an_exit_of_zero() {
+        let facts = Facts { reason: Reason::TimedOut, ..exited(0) };
+        let conclusion = conclude(&facts, false, 0.5);
+        assert!(!conclusion.completed);
+        assert_eq!(conclusion.sentence, "ran longer than its limit of 0.5 minutes and was ended");
+    }
+
+    #[test]
+    fn a_sentence_is_one_line_of_at_most_200_characters() {
+        let facts = Facts::new(Reason::SpawnFailed).because("a\nb ".repeat(300));
+        let sentence = conclude(&facts, false, 1.0).sentence;
+        assert_eq!(sentence.chars().count(), 200);
+        assert!(!sentence.contains('\n'));
+    }
 }

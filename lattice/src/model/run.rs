@@ -45,6 +45,8 @@ pub struct Spec {
     pub timeout_ms: u64,
     pub idle_ms: Option<u64>,
     pub grace_ms: u64,
+    /// How long a stuck shim may be silent past its deadline before the warden takes over.
+    pub end_limit_ms: u64,
     pub setup: Vec<String>,
     pub setup_timeout_ms: u64,
     pub copy: Vec<PathBuf>,
@@ -100,9 +102,10 @@ pub struct Supervisors {
 /// `engine.json`, written before the gate opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
-    #[serde(flatten)]
     pub identity: Identity,
     /// Inode of the pipe that is the engine's stdout and stderr.
     pub pipe_inode: u64,
     pub deadline_at: String,
+    /// Clock ticks after boot when the run began, to tell its processes from older ones.
+    pub since_ticks: u64,
 }

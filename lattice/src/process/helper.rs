@@ -22,5 +22,22 @@ impl HelperOutput {
 
 /// Runs one helper to its end, at most for `limit`; a helper that is late gets TERM, then KILL, with its group.
 pub trait Helpers {
-    fn run(&mut self, command: Command, stdin: Option<Vec<u8>>, limit: Duration) -> io::Result<HelperOutput>;
+    fn run(
+        &mut self,
+        command: Command,
+        stdin: Option<Vec<u8>>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput>;
+}
+
+/// A file without a name for what goes into a helper or comes out of it: in memory where the system can, so that
+/// a full disk is no obstacle (memfd_create(2)).
+#[cfg(target_os = "linux")]
+pub fn scratch_file() -> io::Result<std::fs::File> {
+    Ok(rustix::fs::memfd_create("lattice-helper", rustix::fs::MemfdFlags::CLOEXEC)?.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn scratch_file() -> io::Result<std::fs::File> {
+    tempfile::tempfile()
 }

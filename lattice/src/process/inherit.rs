@@ -39,7 +39,9 @@ pub fn take_standard_streams() -> io::Result<HandedOver> {
 /// nothing of our own may be open yet.
 pub fn close_leaked_descriptors() {
     let numbers: Vec<i32> = match fs_err::read_dir("/dev/fd") {
-        Ok(entries) => entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect(),
+        Ok(entries) => {
+            entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+        }
         Err(_) => (3..1024).collect(),
     };
     for number in numbers.into_iter().filter(|&number| number > 2) {
@@ -68,4 +70,34 @@ pub fn restrict_own_files() -> u32 {
         let _limited = setrlimit(Resource::RLIMIT_CORE, 0, hard);
     }
     u32::from(callers.bits())
+}
+
+/// Standard input alone, as `take_standard_streams` does for all three.
+pub fn take_standard_input() -> io::Result<OwnedFd> {
+    let taken = io::stdin().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdin(fs_err::File::open("/dev/null")?)?;
+    Ok(taken)
+}
+
+/// Orphans of our descendants become our children (prctl(2), PR_SET_CHILD_SUBREAPER, Linux 3.4).
+#[cfg(target_os = "linux")]
+pub fn adopt_orphans(adopt: bool) -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(adopt)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn adopt_orphans(_adopt: bool) -> io::Result<()> {
+    Ok(())
+}
+
+/// The kernel sends `signal` when the thread that started us ends (prctl(2), PR_SET_PDEATHSIG). It survives
+/// `exec`, except of a set-user-ID program.
+#[cfg(target_os = "linux")]
+pub fn die_with_parent(signal: nix::sys::signal::Signal) -> io::Result<()> {
+    Ok(nix::sys::prctl::set_pdeathsig(signal)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn die_with_parent(_signal: nix::sys::signal::Signal) -> io::Result<()> {
+    Ok(())
 }

@@ -4,20 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
-use serde::{Deserialize, Serialize};
 
-/// How a process ended: by `exit` with a code, or by a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exit {
-    pub code: Option<i32>,
-    pub signal: Option<i32>,
-}
-
-impl Exit {
-    fn from_status(status: &WaitIdStatus) -> Self {
-        Self { code: status.exit_status(), signal: status.terminating_signal() }
-    }
-}
+use crate::model::outcome::Exit;
 
 /// What a look at a child found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +31,15 @@ fn look(pid: i32, options: WaitIdOptions) -> Child {
     loop {
         match waitid(WaitId::Pid(pid), options) {
             Ok(None) => return Child::Running,
-            Ok(Some(status)) => return Child::Exited(Exit::from_status(&status)),
+            Ok(Some(status)) => return Child::Exited(exit(&status)),
             Err(Errno::INTR) => {}
             Err(_) => return Child::Unknown,
         }
     }
+}
+
+fn exit(status: &WaitIdStatus) -> Exit {
+    Exit { code: status.exit_status(), signal: status.terminating_signal() }
 }
 
 /// `false` only on ECHILD: the one proof that a subreaper has nobody left below it.
@@ -61,8 +53,12 @@ pub fn children_usage() -> io::Result<Usage> {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::TimeValLike;
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    Ok(Usage { cpu_seconds: microseconds as f64 / 1e6, max_rss_kb: i64::from(usage.max_rss()).cast_unsigned() })
+    let microseconds =
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Usage {
+        cpu_seconds: microseconds as f64 / 1e6,
+        max_rss_kb: i64::from(usage.max_rss()).cast_unsigned(),
+    })
 }
 
 #[derive(Debug, Clone, Copy)]

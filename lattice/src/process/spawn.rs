@@ -20,3 +20,10 @@ pub fn own_program() -> PathBuf {
         std::env::current_exe().unwrap_or_else(|_| PathBuf::from("lattice-shim"))
     }
 }
+
+/// A command that keeps the standard streams of this process: for one that becomes it by `exec`.
+pub fn inheriting(program: impl AsRef<OsStr>) -> Command {
+    let mut command = command(program);
+    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    command
+}

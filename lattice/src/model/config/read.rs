@@ -24,9 +24,12 @@ pub struct Workers {
     /// No limit if absent.
     pub max_parallel: Option<u64>,
     pub worktree_pool: u64,
+    /// How long a silent supervisor may be past its deadline before the warden takes over.
+    pub end_limit_seconds: f64,
 }
 
 const KEEP_DAYS: f64 = 30.0;
+const END_LIMIT_SECONDS: f64 = 300.0;
 
 static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
@@ -114,6 +117,7 @@ impl Config {
             keep_days: number("keep_days").unwrap_or(KEEP_DAYS),
             max_parallel: count("max_parallel").filter(|&limit| limit > 0),
             worktree_pool: count("worktree_pool").unwrap_or(0),
+            end_limit_seconds: number("end_limit_seconds").unwrap_or(END_LIMIT_SECONDS),
         }
     }
 
@@ -121,7 +125,7 @@ impl Config {
     pub fn worker_warnings(&self) -> Vec<String> {
         let warnings = self.section("workers").iter().filter_map(|(key, value)| {
             let (fits, wanted) = match key.as_str() {
-                "grace_seconds" | "keep_days" => {
+                "grace_seconds" | "keep_days" | "end_limit_seconds" => {
                     (non_negative(value).is_some(), "a number, zero or more")
                 }
                 "worktree_root" => (path(value).is_some(), "a path"),

@@ -53,7 +53,8 @@ fn odd_values_mean_defaults() {
                 worktree_root: None,
                 keep_days: 30.0,
                 max_parallel: None,
-                worktree_pool: 0
+                worktree_pool: 0,
+                end_limit_seconds: 300.0
             }
         );
     }

@@ -1,0 +1,119 @@
+//! `finish`: ends a run whose supervisors are both dead, for a caller that has taken its life lock.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use lattice::model::failure::Result;
+use lattice::model::outcome::{EndedBy, Facts, Survivors};
+use lattice::process::channel::Channel;
+use lattice::process::helper::{HelperOutput, Helpers};
+use lattice::process::hunt::{self, Marks};
+use lattice::process::identity;
+use lattice::process::tree::Swept;
+use lattice::runs::context::cookie;
+use lattice::runs::end::hands::Hands;
+use lattice::runs::end::sequence::{self, End, Ending};
+use lattice::runs::examine::{self, Verdict};
+use lattice::runs::reap;
+use lattice::runs::spare;
+
+use crate::loops::Loop;
+use crate::seat::{self, Seat};
+
+const GRACE: Duration = Duration::from_secs(2);
+
+pub(crate) fn run(directory: &Path, forced: bool) -> Result<()> {
+    let (seat, caller) = seat::take(directory)?;
+    // `ps` says "ending" from here on. A full disk does not let it be written, and must not stop the end.
+    drop(seat.publish_as(&identity::own(), "reaper.json"));
+    let answer = match finish(&seat, forced) {
+        Ok(Ending::Whole) => "done".to_owned(),
+        Ok(Ending::Left(failure)) => format!("its end could not be written yet: {failure}"),
+        Err(failure) => failure.to_string().replace('\n', " "),
+    };
+    say(&caller, &answer);
+    Ok(())
+}
+
+/// A caller that has lost its patience is gone, and nobody else is to be told.
+fn say(caller: &Channel, answer: &str) {
+    drop(caller.send(answer));
+}
+
+fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
+    let turns = Loop::new(seat.id.clone(), None)?;
+    let found = match examine::examine(&seat.layout, &seat.run, &seat.spec, forced)? {
+        Verdict::Dead(facts) => facts,
+        Verdict::NeverRan => {
+            reap::remove(&seat.run)?;
+            return Ok(Ending::Whole);
+        }
+        Verdict::Leave(why) => {
+            return Ok(Ending::Left(lattice::model::failure::Failure::internal(why)));
+        }
+    };
+    let mut reaper = Reaper { seat, turns };
+    let swept = reaper.sweep()?;
+    let facts = with(found, swept);
+    let Seat { run, spec, layout, .. } = seat;
+    let end = End { layout, run, spec, by: EndedBy::Reaper, mask: None };
+    sequence::run(&end, facts, &mut reaper)
+}
+
+fn with(mut facts: Facts, swept: Swept) -> Facts {
+    facts.swept = swept.ended.len();
+    if !swept.survivors.is_empty() {
+        facts.survivors = Survivors::Pids(swept.survivors);
+    }
+    facts
+}
+
+/// Nobody's parent: it finds the run's processes by their marks.
+struct Reaper<'a> {
+    seat: &'a Seat,
+    turns: Loop,
+}
+
+fn marks(seat: &Seat) -> Marks {
+    let engine = seat.run.engine_identity();
+    Marks {
+        cookie: cookie(&seat.id),
+        pipe: engine.as_ref().map(|engine| engine.pipe_inode),
+        since_ticks: seat.run.supervisors().map(|supervisors| supervisors.warden.start_ticks),
+        leader: engine.map(|engine| engine.identity),
+        worktree: seat.spec.worktree_path.clone(),
+    }
+}
+
+impl Helpers for Reaper<'_> {
+    fn run(
+        &mut self,
+        command: Command,
+        stdin: Option<Vec<u8>>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput> {
+        self.turns.run(command, stdin, limit)
+    }
+}
+
+impl Hands for Reaper<'_> {
+    fn sweep(&mut self) -> io::Result<Swept> {
+        let own = self.seat.id.clone();
+        let spared = move |pid| spare::is_other_supervisor(&own, pid);
+        let turns = &mut self.turns;
+        hunt::end(&marks(self.seat), GRACE, &spared, &mut |time| {
+            turns.turn(Some(Instant::now() + time))?;
+            Ok(false)
+        })
+    }
+
+    fn pause(&mut self, time: Duration) -> io::Result<()> {
+        self.turns.pause(time)
+    }
+
+    fn let_orphans_go(&mut self) -> io::Result<()> {
+        self.turns.let_orphans_go()
+    }
+}

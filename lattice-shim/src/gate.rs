@@ -1,0 +1,87 @@
+//! The gate: a process that becomes the engine, but not before the engine's identity is durable.
+//!
+//! Its pid, start time and parent-death signal survive the `exec`. It holds nothing but its three standard
+//! streams and one end of a socket, which closes when the exec succeeds and carries the error when it does not.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::process::{inherit, spawn};
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::getppid;
+
+/// The OOM killer takes the engine first, and not the process that would record it (proc_pid_oom_score_adj(5)).
+const OOM_SCORE: i32 = 500;
+
+/// The byte that opens the gate.
+pub(crate) const OPEN: u8 = b'+';
+
+/// `gate PARENT UMASK PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the engine's already.
+pub(crate) fn run(words: &[OsString]) -> Result<()> {
+    let [parent, mask, program, arguments @ ..] = words else { return Err(misuse()) };
+    let parent = number(parent)?;
+    let mask = u32::try_from(number(mask)?).map_err(|_| misuse())?;
+    die_with(parent, Signal::SIGKILL)?;
+    offer_to_oom_killer();
+    let mut socket = take_socket()?;
+    if !opened(&mut socket) {
+        return Ok(());
+    }
+    umask(Mode::from_bits_truncate(mask));
+    let error = spawn::inheriting(program).args(arguments).exec();
+    let number = error.raw_os_error().unwrap_or_default();
+    Ok(socket.write_all(&number.to_le_bytes())?)
+}
+
+/// `helper PARENT PROGRAM ARGUMENT…`: no gate, and TERM when the parent dies, on which git removes its lock files.
+pub(crate) fn run_helper(words: &[OsString]) -> Result<()> {
+    let [parent, program, arguments @ ..] = words else { return Err(misuse()) };
+    die_with(number(parent)?, Signal::SIGTERM)?;
+    let error = spawn::inheriting(program).args(arguments).exec();
+    Err(Failure::new(
+        Code::SpawnError,
+        format!("failed to execute `{}`: {error}", program.display()),
+    ))
+}
+
+/// The signal is set first and the parent checked second: in the other order its death could fall between.
+fn die_with(parent: i32, signal: Signal) -> Result<()> {
+    inherit::die_with_parent(signal)?;
+    if getppid().as_raw() == parent {
+        return Ok(());
+    }
+    Err(Failure::internal("the supervisor died before its child was ready"))
+}
+
+fn offer_to_oom_killer() {
+    let path = "/proc/self/oom_score_adj";
+    let current =
+        fs_err::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if current.is_some_and(|current| current < OOM_SCORE) {
+        // Raising one's own score needs no privilege; where it fails the run is as safe as any other process.
+        drop(fs_err::write(path, OOM_SCORE.to_string()));
+    }
+}
+
+/// The socket moves to a descriptor that closes on exec, and the engine reads end of file from /dev/null.
+fn take_socket() -> Result<UnixStream> {
+    Ok(UnixStream::from(inherit::take_standard_input()?))
+}
+
+/// End of file instead of the byte: the supervisor has died, or has decided against it.
+fn opened(socket: &mut UnixStream) -> bool {
+    let mut byte = [0];
+    matches!(socket.read(&mut byte), Ok(1)) && byte[0] == OPEN
+}
+
+fn number(word: &OsString) -> Result<i32> {
+    word.to_str().and_then(|word| word.parse().ok()).ok_or_else(misuse)
+}
+
+fn misuse() -> Failure {
+    Failure::new(Code::Usage, "the gate is started by the supervisor only")
+}

@@ -1,0 +1,95 @@
+//! Starting a process behind the gate: its identity is on disk before its first instruction.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, SystemTime};
+
+use lattice::model::failure::{Failure, Result};
+use lattice::model::run::Engine;
+use lattice::model::time;
+use lattice::process::{channel, identity, pipe, spawn};
+use nix::unistd::Pid;
+
+use crate::gate;
+use crate::seat::Seat;
+
+/// An exec answers at once; only a program on a hung file system does not.
+const EXEC_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is to be run, and for how long.
+pub(crate) struct Job<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) env: &'a [(OsString, OsString)],
+    pub(crate) cwd: &'a Path,
+    pub(crate) limit: Duration,
+}
+
+/// A child that waits behind the gate.
+pub(crate) struct Gated {
+    child: Child,
+    socket: UnixStream,
+}
+
+impl Gated {
+    /// Starts the child and makes its identity durable. Dropped unopened, the child exits by itself.
+    pub(crate) fn start(seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<Self> {
+        let (ours, theirs) = channel::pair()?;
+        let mut command = spawn::command(spawn::own_program());
+        command
+            .arg("gate")
+            .arg(Pid::this().to_string())
+            .arg(seat.spec.umask.to_string())
+            .args(job.argv);
+        command
+            .env_clear()
+            .envs(job.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(job.cwd);
+        command
+            .stdin(Stdio::from(theirs))
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
+            .process_group(0);
+        let child = command.spawn().map_err(|error| in_directory(&error, job))?;
+        let gated = Self { child, socket: UnixStream::from(ours) };
+        gated.publish(seat, job, output)?;
+        Ok(gated)
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    fn publish(&self, seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<()> {
+        let identity = identity::of(self.pid())
+            .ok_or_else(|| Failure::internal("the engine has no identity"))?;
+        let engine = Engine {
+            since_ticks: identity.start_ticks,
+            identity,
+            pipe_inode: pipe::inode(output)?,
+            deadline_at: time::timestamp(SystemTime::now() + job.limit),
+        };
+        seat.publish_as(&engine, "engine.json")
+    }
+
+    /// Lets the child become the program. The error is the exec's own.
+    pub(crate) fn open(mut self) -> io::Result<()> {
+        self.socket.write_all(&[gate::OPEN])?;
+        self.socket.set_read_timeout(Some(EXEC_ANSWERS_WITHIN))?;
+        let mut number = [0; 4];
+        match self.socket.read_exact(&mut number) {
+            Ok(()) => Err(io::Error::from_raw_os_error(i32::from_le_bytes(number))),
+            // Closed by the exec; or not yet, and then it is the run's own time that passes.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// ENOENT of a spawn is the directory's, because the program is our own.
+fn in_directory(error: &io::Error, job: &Job<'_>) -> Failure {
+    Failure::io(format_args!("cannot start in {}", job.cwd.display()), error)
+}

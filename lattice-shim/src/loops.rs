@@ -1,0 +1,242 @@
+//! The one loop in which a supervisor waits: for children, signals, the engine's output and the other supervisor.
+//! Whatever it waits for, it hears a stop and keeps the engine's pipe empty.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use lattice::model::ids::RunId;
+use lattice::process::channel::{Channel, Received};
+use lattice::process::helper::{HelperOutput, Helpers, scratch_file};
+use lattice::process::inherit;
+use lattice::process::pipe::LogPump;
+use lattice::process::reap::{self, Child as State};
+use lattice::process::spawn;
+use lattice::process::tree::{self, Plan, Swept};
+use lattice::process::watch::Watch;
+use lattice::runs::context::COOKIE;
+use lattice::runs::end::hands::Hands;
+use lattice::runs::spare;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::messages::Message;
+
+/// Grace of the sweep after an engine that has exited by itself, and of helpers that are late.
+const SHORT_GRACE: Duration = Duration::from_secs(2);
+
+/// What a supervisor waits with.
+pub(crate) struct Loop {
+    run: RunId,
+    watch: Watch,
+    pub(crate) log: Option<LogPump>,
+    /// The other supervisor.
+    pub(crate) peer: Option<Channel>,
+    /// Signals that asked for a stop, in the order of arrival, and not taken yet.
+    pub(crate) stops: Vec<Signal>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) peer_gone: bool,
+    /// When the engine last printed something.
+    pub(crate) last_output: Instant,
+    /// While this is set, a stop or this file ends helpers before their time.
+    pub(crate) interrupted_by: Option<PathBuf>,
+}
+
+impl Loop {
+    pub(crate) fn new(run: RunId, peer: Option<Channel>) -> io::Result<Self> {
+        let watch = Watch::install()?;
+        Ok(Self {
+            run,
+            watch,
+            log: None,
+            peer,
+            stops: Vec::new(),
+            messages: Vec::new(),
+            peer_gone: false,
+            last_output: Instant::now(),
+            interrupted_by: None,
+        })
+    }
+
+    /// Sleeps once: until something happens or the deadline.
+    pub(crate) fn turn(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        let mut watched: Vec<BorrowedFd<'_>> = Vec::new();
+        watched.extend(self.log.as_ref().map(AsFd::as_fd));
+        watched.extend(self.peer.as_ref().filter(|_| !self.peer_gone).map(AsFd::as_fd));
+        let woken = self.watch.wait(&watched, deadline)?;
+        self.stops.extend(woken.signals.into_iter().filter(|&signal| signal != Signal::SIGCHLD));
+        self.take_output()?;
+        self.take_messages()
+    }
+
+    /// Everything that the engine has printed up to now.
+    pub(crate) fn take_output(&mut self) -> io::Result<()> {
+        if let Some(log) = &mut self.log
+            && log.pump()? > 0
+        {
+            self.last_output = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn take_messages(&mut self) -> io::Result<()> {
+        let Some(peer) = self.peer.as_mut().filter(|_| !self.peer_gone) else { return Ok(()) };
+        loop {
+            match peer.receive()? {
+                Received::Line(line) => self.messages.extend(Message::parse(&line)),
+                Received::Nothing => return Ok(()),
+                Received::Closed => {
+                    self.peer_gone = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Tells the other supervisor; if it is dead there is nobody to tell, and this one goes on alone.
+    pub(crate) fn tell(&self, message: &Message) {
+        if let Some(peer) = &self.peer {
+            drop(peer.send(&message.line()));
+        }
+    }
+
+    /// Ends everything below this process, the leader last. `Plan::grace` is cut short by a further stop.
+    pub(crate) fn end_tree(&mut self, leader: Option<i32>, grace: Duration) -> io::Result<Swept> {
+        let run = self.run.clone();
+        let spared = move |pid| spare::is_other_supervisor(&run, pid);
+        let plan = Plan { leader, grace, spared: &spared };
+        let before = self.stops.len();
+        tree::end(&plan, &mut |time| {
+            self.turn(Some(Instant::now() + time))?;
+            Ok(self.stops.len() > before)
+        })
+    }
+
+    /// Whether the helper came to its end within its limit and without being interrupted.
+    fn wait_for_helper(&mut self, child: &Child, limit: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline && !self.is_interrupted() {
+            if self.wait_at_most(child, Duration::ZERO)? {
+                return Ok(true);
+            }
+            self.turn(Some(deadline))?;
+        }
+        self.wait_at_most(child, Duration::ZERO)
+    }
+
+    fn wait_at_most(&mut self, child: &Child, limit: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + limit;
+        let pid = child.id().cast_signed();
+        while reap::peek(pid) == State::Running {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.turn(Some(deadline))?;
+        }
+        Ok(true)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        let Some(request) = &self.interrupted_by else { return false };
+        !self.stops.is_empty() || fs_err::symlink_metadata(request).is_ok()
+    }
+
+    /// TERM first: on KILL git would leave its lock files.
+    fn end_helper(&mut self, child: &Child) -> io::Result<()> {
+        let group = Pid::from_raw(child.id().cast_signed());
+        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+            // ESRCH: it has ended in this moment; its zombie still keeps the number.
+            drop(killpg(group, signal));
+            if self.wait_at_most(child, SHORT_GRACE)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Helpers for Loop {
+    fn run(
+        &mut self,
+        command: Command,
+        stdin: Option<Vec<u8>>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput> {
+        let (mut stdout, mut stderr) = (scratch_file()?, scratch_file()?);
+        let mut command = through_helper_role(&command, &self.run);
+        if let Some(bytes) = stdin {
+            let mut file = scratch_file()?;
+            file.write_all(&bytes)?;
+            file.seek(SeekFrom::Start(0))?;
+            command.stdin(Stdio::from(file));
+        }
+        command.stdout(Stdio::from(stdout.try_clone()?)).stderr(Stdio::from(stderr.try_clone()?));
+        let child = command.spawn()?;
+        let in_time = self.wait_for_helper(&child, limit)?;
+        if !in_time {
+            self.end_helper(&child)?;
+        }
+        let exit = match reap::collect(child.id().cast_signed()) {
+            State::Exited(exit) => exit,
+            State::Running | State::Unknown => Default::default(),
+        };
+        Ok(HelperOutput {
+            code: exit.code,
+            signal: exit.signal,
+            timed_out: !in_time,
+            stdout: contents(&mut stdout)?,
+            stderr: contents(&mut stderr)?,
+        })
+    }
+}
+
+/// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's.
+fn through_helper_role(command: &Command, run: &RunId) -> Command {
+    let mut helper = spawn::command(spawn::own_program());
+    helper
+        .arg("helper")
+        .arg(Pid::this().to_string())
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => helper.env(name, value),
+            None => helper.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        helper.current_dir(directory);
+    }
+    helper.env(COOKIE, run.as_str()).process_group(0);
+    helper
+}
+
+fn contents(file: &mut std::fs::File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Hands for Loop {
+    fn sweep(&mut self) -> io::Result<Swept> {
+        let swept = self.end_tree(None, SHORT_GRACE)?;
+        self.take_output()?;
+        Ok(swept)
+    }
+
+    fn pause(&mut self, time: Duration) -> io::Result<()> {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            self.turn(Some(until))?;
+        }
+        Ok(())
+    }
+
+    fn let_orphans_go(&mut self) -> io::Result<()> {
+        inherit::adopt_orphans(false)
+    }
+}

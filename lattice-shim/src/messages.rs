@@ -1,0 +1,34 @@
+//! What the shim tells the warden, so that the warden knows the truth if the shim is killed.
+
+use std::time::Duration;
+
+use lattice::model::outcome::{Exit, Reason};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Message {
+    /// If nothing new is heard for this long the shim is stuck, and this is why the run then ends.
+    Patience { milliseconds: u64, then: Reason },
+    /// The engine that the gate is about to let go.
+    Engine { pid: i32 },
+    /// Decided before the first signal is sent for it.
+    Ending { reason: Reason },
+    /// The engine's exit as it was seen, before it was reaped.
+    Exited { exit: Exit },
+    /// Whether the main checkout had changes that the worktree did not see.
+    Dirty { dirty: bool },
+}
+
+impl Message {
+    pub(crate) fn patience(limit: Duration, then: Reason) -> Self {
+        Self::Patience { milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), then }
+    }
+
+    pub(crate) fn line(&self) -> String {
+        serde_json::to_string(self).expect("a message has only string keys")
+    }
+
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+}

@@ -1,0 +1,66 @@
+//! What every long-lived role does first: leave the caller's streams, session, directory and umask.
+
+use std::fs::File;
+use std::path::Path;
+
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::ids::RunId;
+use lattice::model::run::{Spec, Supervisors};
+use lattice::process::channel::Channel;
+use lattice::process::{identity, inherit};
+use lattice::runs::directory::{LifeLock, RunDir};
+use lattice::storage::layout::Layout;
+use lattice::storage::replace;
+
+/// A supervisor's own place: the run, its spec, the life lock, and a channel to whoever started it.
+pub(crate) struct Seat {
+    pub(crate) id: RunId,
+    pub(crate) run: RunDir,
+    pub(crate) spec: Spec,
+    pub(crate) layout: Layout,
+    /// Held until this process is gone: its exit is what frees the run.
+    pub(crate) life: LifeLock,
+}
+
+/// The directory is never the cwd: it goes away at the end, and a cwd that is gone breaks git and every shell.
+pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
+    inherit::block_signals()?;
+    let handed = inherit::take_standard_streams()?;
+    let life = LifeLock { lock: File::from(handed.stdin), ended: File::from(handed.stderr) };
+    // EPERM for a group leader: then it already is apart from its caller's group.
+    drop(nix::unistd::setsid());
+    inherit::restrict_own_files();
+    inherit::adopt_orphans(true)?;
+    let run = RunDir::at(directory);
+    let id = run
+        .run_id()
+        .ok_or_else(|| Failure::new(Code::Usage, format!("{} is no run", directory.display())))?;
+    let spec = run.spec()?;
+    std::env::set_current_dir(&spec.lattice_dir).map_err(|error| {
+        Failure::io(format_args!("failed to enter `{}`", spec.lattice_dir.display()), error)
+    })?;
+    let layout = Layout { root: spec.project_root.clone(), dir: spec.lattice_dir.clone() };
+    Ok((Seat { id, run, spec, layout, life }, Channel::new(handed.stdout)))
+}
+
+impl Seat {
+    /// Publishes who supervises. The warden comes first and alone, the shim adds itself.
+    pub(crate) fn publish(&self, as_shim: bool) -> Result<()> {
+        let own = identity::own();
+        let supervisors = match self.run.supervisors().filter(|_| as_shim) {
+            Some(known) => Supervisors { shim: Some(own), ..known },
+            None => Supervisors { warden: own, shim: None },
+        };
+        self.publish_as(&supervisors, "supervisor.json")
+    }
+
+    pub(crate) fn publish_as(&self, what: &impl serde::Serialize, name: &str) -> Result<()> {
+        let bytes =
+            serde_json::to_vec(what).map_err(|error| Failure::internal(error.to_string()))?;
+        Ok(replace::replace(&self.run.file(name), &bytes)?)
+    }
+
+    pub(crate) fn log(&self) -> std::path::PathBuf {
+        self.layout.dir.join(&self.spec.log_path)
+    }
+}

@@ -1,0 +1,27 @@
+//! Stage 0: a fresh exec with one thread that leaves behind what it inherited, starts the supervisor and exits.
+//!
+//! That is the double fork: the supervisor is nobody's child, and not a group leader, so it can have a session.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::process::{inherit, spawn};
+
+pub(crate) fn run(role: &OsStr, directory: &Path) -> Result<()> {
+    inherit::block_signals()?;
+    inherit::close_leaked_descriptors();
+    inherit::default_dispositions_at_exec();
+    let handed = inherit::take_standard_streams()?;
+    let mut command = spawn::command(spawn::own_program());
+    command.arg(role).arg(directory);
+    command
+        .stdin(Stdio::from(handed.stdin))
+        .stdout(Stdio::from(handed.stdout))
+        .stderr(Stdio::from(handed.stderr));
+    let started = command.spawn();
+    started.map(drop).map_err(|error| {
+        Failure::new(Code::SpawnError, format!("failed to start a supervisor: {error}"))
+    })
+}

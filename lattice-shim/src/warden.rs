@@ -1,0 +1,213 @@
+//! The warden: holds the life lock, watches the shim, and finishes the run if the shim is killed or stuck.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::outcome::{EndedBy, Exit, Facts, Reason, Survivors};
+use lattice::process::channel::{self, Channel, Received};
+use lattice::process::pipe::{self, LogPump};
+use lattice::process::reap::{self, Child};
+use lattice::process::{spawn, tree};
+use lattice::runs::end::sequence::{self, End};
+use lattice::runs::handover::{GO, Hello, VERSION};
+use lattice::runs::{examine, reap as reaper};
+use lattice::storage::replace;
+use nix::sys::signal::Signal;
+
+use crate::engine_env;
+use crate::loops::Loop;
+use crate::messages::Message;
+use crate::seat::{self, Seat};
+
+/// Before the shim has said anything: it only has to exec and read a file.
+const FIRST_WORD: Duration = Duration::from_secs(60);
+
+/// What a tree gets between TERM and KILL when its supervisor was killed: the record must not wait long.
+const ORPHAN_GRACE: Duration = Duration::from_millis(500);
+
+const UNTIL_ANSWERED: Duration = Duration::from_secs(3600);
+
+pub(crate) fn run(directory: &Path) -> Result<()> {
+    let (seat, mut cli) = seat::take(directory)?;
+    let turns = Loop::new(seat.id.clone(), None)?;
+    seat.publish(false)?;
+    let hello = Hello { version: VERSION.to_owned(), pid: nix::unistd::Pid::this().as_raw() };
+    // A CLI that is gone already is found out by its silence.
+    drop(cli.send(&serde_json::to_string(&hello).expect("a greeting has only string keys")));
+    if !is_wanted(&seat, &mut cli)? {
+        return Ok(reaper::remove(&seat.run)?);
+    }
+    // The caller may be reading until nobody holds its end any more.
+    drop(cli);
+    Warden::start(&seat, turns)?.watch()
+}
+
+/// "go" or "no"; if the CLI was killed before it could say either, the log knows what it had decided.
+fn is_wanted(seat: &Seat, cli: &mut Channel) -> Result<bool> {
+    loop {
+        match cli.receive_within(UNTIL_ANSWERED)? {
+            Received::Line(answer) => return Ok(answer == GO),
+            Received::Nothing => {}
+            Received::Closed => return Ok(has_begun(seat)),
+        }
+    }
+}
+
+fn has_begun(seat: &Seat) -> bool {
+    let Some(start) = examine::start_line(&seat.layout, &seat.spec) else { return false };
+    // EEXIST: the CLI came that far. Any other failure leaves the log's line as the only proof, which is enough.
+    drop(replace::publish_exclusive(&seat.run.started(), start.as_bytes()));
+    true
+}
+
+/// What the warden knows of the shim and, from the shim, of the engine.
+struct Warden<'a> {
+    seat: &'a Seat,
+    turns: Loop,
+    begin: Instant,
+    shim: i32,
+    pipe: Option<OwnedFd>,
+    deadline: Instant,
+    /// The reason if the deadline passes in silence.
+    then: Reason,
+    engine: Option<i32>,
+    ending: Option<Reason>,
+    exit: Option<Exit>,
+    dirty: Option<bool>,
+}
+
+impl<'a> Warden<'a> {
+    fn start(seat: &'a Seat, mut turns: Loop) -> Result<Self> {
+        let (read, write) = pipe::create()?;
+        let (ours, theirs) = channel::pair()?;
+        let mut command = spawn::command(spawn::own_program());
+        command.arg("shim").arg(seat.run.path());
+        command
+            .stdin(seat.life.lock.try_clone()?)
+            .stdout(Stdio::from(theirs))
+            .stderr(seat.life.ended.try_clone()?);
+        let started = command.spawn();
+        let shim =
+            started.map_err(|error| Failure::new(Code::SpawnError, format!("no shim: {error}")))?;
+        drop(command);
+        let ours = Channel::new(ours);
+        // A shim that is dead already is seen below; its run ends like that of any killed one.
+        drop(ours.send_with("pipe", &[read.as_fd(), write.as_fd()]));
+        turns.peer = Some(ours);
+        Ok(Self {
+            seat,
+            turns,
+            begin: Instant::now(),
+            shim: shim.id().cast_signed(),
+            pipe: Some(read),
+            deadline: Instant::now() + FIRST_WORD,
+            then: Reason::Internal,
+            engine: None,
+            ending: None,
+            exit: None,
+            dirty: None,
+        })
+    }
+
+    fn watch(mut self) -> Result<()> {
+        let status = loop {
+            match reap::peek(self.shim) {
+                Child::Running => {}
+                Child::Exited(exit) => break exit,
+                Child::Unknown => {
+                    return Err(Failure::internal("the shim is not the warden's child"));
+                }
+            }
+            if Instant::now() >= self.deadline {
+                self.kill_stuck_shim()?;
+            }
+            self.turns.turn(Some(self.deadline))?;
+            self.listen();
+            self.forward();
+        };
+        self.listen();
+        reap::collect(self.shim);
+        if status.code == Some(0) { Ok(()) } else { self.finish() }
+    }
+
+    fn listen(&mut self) {
+        for message in std::mem::take(&mut self.turns.messages) {
+            match message {
+                Message::Patience { milliseconds, then } => {
+                    self.deadline = Instant::now() + Duration::from_millis(milliseconds);
+                    self.then = then;
+                }
+                Message::Engine { pid } => self.engine = Some(pid),
+                Message::Ending { reason } => self.ending = Some(reason),
+                Message::Exited { exit } => self.exit = Some(exit),
+                Message::Dirty { dirty } => self.dirty = Some(dirty),
+            }
+        }
+    }
+
+    /// `worker stop` has told the shim itself: a second signal would cut the grace short.
+    fn forward(&mut self) {
+        for signal in std::mem::take(&mut self.turns.stops) {
+            if fs_err::symlink_metadata(self.seat.run.stop_request()).is_err() {
+                // ESRCH: it is dead, and the loop is about to see that.
+                drop(tree::send(self.shim, signal));
+            }
+        }
+    }
+
+    /// SIGKILL works on a stopped process too.
+    fn kill_stuck_shim(&mut self) -> Result<()> {
+        self.ending.get_or_insert(self.then);
+        self.deadline = Instant::now() + FIRST_WORD;
+        Ok(tree::send(self.shim, Signal::SIGKILL)?)
+    }
+
+    /// The shim is dead, and its children are ours now.
+    fn finish(mut self) -> Result<()> {
+        if let Some(pipe) = self.pipe.take() {
+            self.turns.log = LogPump::open(pipe, &self.seat.log()).ok();
+        }
+        let engine = self.engine.filter(|&pid| reap::peek(pid) != Child::Unknown);
+        let seen_before = engine.map(reap::peek);
+        let swept = self.turns.end_tree(engine, ORPHAN_GRACE)?;
+        let exit = engine.map(reap::collect);
+        self.turns.take_output()?;
+        let mut facts = self.facts(seen_before, exit);
+        facts.swept = swept.ended.len();
+        if !swept.survivors.is_empty() {
+            facts.survivors = Survivors::Pids(swept.survivors);
+        }
+        let mask = engine_env::mask(&self.seat.spec);
+        let Seat { run, spec, layout, .. } = self.seat;
+        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask) };
+        sequence::run(&end, facts, &mut self.turns).map(drop)
+    }
+
+    /// What the shim had seen or decided counts. Else the engine's own exit, unless it is the SIGKILL that the
+    /// kernel sent it for the shim's death: then how it would have ended is not known.
+    fn facts(&self, seen: Option<Child>, last: Option<Child>) -> Facts {
+        let own_exit = self.exit.or(match seen {
+            Some(Child::Exited(exit)) if exit.signal != Some(Signal::SIGKILL as i32) => Some(exit),
+            _ => None,
+        });
+        let last = match last {
+            Some(Child::Exited(exit)) => exit,
+            _ => Exit::default(),
+        };
+        let mut facts = match (self.ending, own_exit) {
+            (Some(reason), exit) => Facts { exit: exit.unwrap_or(last), ..Facts::new(reason) },
+            (None, Some(exit)) => Facts { exit, ..Facts::new(exit.reason()) },
+            (None, None) => {
+                let exit = Exit { code: None, signal: Some(Signal::SIGKILL as i32) };
+                Facts { exit, ..Facts::new(Reason::SupervisorKilled) }
+            }
+        };
+        facts.duration_seconds = Some(self.begin.elapsed().as_secs_f64());
+        facts.dirty = self.dirty;
+        facts.stop_requested = fs_err::symlink_metadata(self.seat.run.stop_request()).is_ok();
+        facts
+    }
+}

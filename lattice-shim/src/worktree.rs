@@ -1,0 +1,87 @@
+//! The run's own checkout: added at the frozen commit, with what the definition copies and links into it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use lattice::git::{command, repository, worktree};
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::run::Spec;
+use lattice::process::helper::Helpers;
+use lattice::process::identity;
+
+const STATUS_LIMIT: Duration = Duration::from_secs(60);
+
+/// Makes the worktree of a run that wants one.
+pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
+    let Some(path) = &spec.worktree_path else { return Ok(()) };
+    let repository = repository::discover(&spec.project_root)?.ok_or_else(|| {
+        Failure::new(Code::WorktreeError, "the project is in no git repository any more")
+    })?;
+    if let Some(root) = path.parent() {
+        // Mode 0700 by our umask.
+        fs_err::create_dir_all(root)?;
+    }
+    let own = identity::own();
+    let reason = format!(
+        "lattice {} pid {} start {} boot {}",
+        spec.run_id, own.pid, own.start_ticks, own.boot_id
+    );
+    worktree::add(helpers, &repository, path, &spec.commit_sha, &reason, &mut thread::sleep)?;
+    for below in &spec.copy {
+        copy(&spec.project_root.join(below), &make_room(spec, below)?)?;
+    }
+    for below in &spec.link {
+        fs_err::os::unix::fs::symlink(spec.project_root.join(below), make_room(spec, below)?)?;
+    }
+    Ok(())
+}
+
+fn make_room(spec: &Spec, below: &Path) -> Result<PathBuf> {
+    let target = spec.cwd.join(below);
+    if let Some(parent) = target.parent() {
+        fs_err::create_dir_all(parent)?;
+    }
+    Ok(target)
+}
+
+/// Files with their modes, directories whole, links as links.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let metadata = fs_err::symlink_metadata(from)?;
+    if metadata.is_symlink() {
+        return fs_err::os::unix::fs::symlink(fs_err::read_link(from)?, to);
+    }
+    if !metadata.is_dir() {
+        return fs_err::copy(from, to).map(drop);
+    }
+    fs_err::create_dir_all(to)?;
+    for entry in fs_err::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Whether the main checkout has changes, untracked files included, that the worktree does not see.
+/// `None` where git cannot say it in time.
+pub(crate) fn main_checkout_is_dirty(spec: &Spec, helpers: &mut dyn Helpers) -> Option<bool> {
+    spec.worktree_path.as_ref()?;
+    let mut git = command::git(&spec.project_root);
+    let own_files = format!(":(exclude,top){}", spec.prefix.join(".lattice").display());
+    git.args([
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "-z",
+        "--ignore-submodules=all",
+        "--",
+        ":(top)",
+    ])
+    .arg(own_files);
+    let output = helpers
+        .run(git, None, STATUS_LIMIT)
+        .ok()
+        .filter(lattice::process::helper::HelperOutput::success)?;
+    Some(!output.stdout.is_empty())
+}

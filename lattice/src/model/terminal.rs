@@ -1,0 +1,137 @@
+//! The two events of a run, as values. The line of the terminal one is published before it is appended.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::event::{Event, PROCESS_COMPLETED, PROCESS_FAILED, PROCESS_STARTED};
+use super::ids::{ArtifactId, EventId};
+use super::outcome::{Conclusion, EndedBy, Facts, Reason, Survivors};
+use super::run::Spec;
+
+/// `process_started`: its ID is the run's.
+pub fn started(spec: &Spec) -> Event {
+    let data = json!({
+        "process_type": spec.worker,
+        "commit_sha": spec.commit_sha,
+        "timeout_minutes": minutes(spec.timeout_ms),
+        "engine": spec.engine,
+        "log_path": spec.log_path,
+        "worktree": spec.worktree_path.is_some(),
+        "definition": {"path": spec.definition.path, "sha256": spec.definition.sha256},
+        "host": spec.host,
+        "store": spec.store,
+    });
+    Event::new(PROCESS_STARTED, &spec.task_id, &spec.actor, spec.started_at.clone(), data)
+        .with_id(&spec.run_id)
+}
+
+/// What the end of a run found on disk, beside the facts.
+#[derive(Debug, Clone, Default)]
+pub struct Remains {
+    pub artifact: Option<ArtifactId>,
+    pub report_missing: bool,
+    pub preserved_ref: Option<String>,
+    /// A worktree that stays, and why.
+    pub kept_worktree: Option<(String, String)>,
+    pub log_bytes: u64,
+    pub log_tail: Option<String>,
+    pub wall_seconds: Option<f64>,
+}
+
+/// `process_completed` or `process_failed`, with a new ID: made once for a run, then only copied.
+pub fn terminal(
+    spec: &Spec,
+    facts: &Facts,
+    remains: &Remains,
+    by: EndedBy,
+    conclusion: &Conclusion,
+    ts: String,
+) -> Event {
+    let mut data = Map::new();
+    let mut put = |key: &str, value: Value| data.insert(key.to_owned(), value);
+    put("process_type", json!(spec.worker));
+    put("started_event_id", json!(spec.run_id));
+    put("commit_sha", json!(spec.commit_sha));
+    put(if conclusion.completed { "result" } else { "error" }, json!(conclusion.sentence));
+    put("reason", json!(conclusion.reason));
+    put("exit_code", json!(facts.exit.code));
+    put("signal", json!(facts.exit.signal));
+    put("duration_seconds", seconds(facts.duration_seconds));
+    put("wall_seconds", seconds(remains.wall_seconds));
+    put("cpu_seconds", seconds(facts.cpu_seconds));
+    put("max_rss_kb", json!(facts.max_rss_kb));
+    put("dirty", json!(facts.dirty));
+    put("log_path", json!(spec.log_path));
+    put("log_bytes", json!(remains.log_bytes));
+    put("swept", json!(facts.swept));
+    put("ended_by", json!(by));
+    put("containment", json!(containment()));
+    if let Some(artifact) = &remains.artifact {
+        put("artifact_id", json!(artifact));
+    }
+    if let Some(name) = &remains.preserved_ref {
+        put("preserved_ref", json!(name));
+    }
+    if let Some((path, why)) = &remains.kept_worktree {
+        put("kept_worktree", json!(path));
+        put("kept_because", json!(why));
+    }
+    match &facts.survivors {
+        Survivors::None => {}
+        Survivors::Pids(pids) => drop(put("survivors", json!(pids))),
+        Survivors::Unknown => drop(put("survivors", json!("unknown"))),
+    }
+    if facts.stop_requested && conclusion.reason != Reason::Stopped {
+        put("stop_requested", json!(true));
+    }
+    if let Some(signal) = facts.ended_by_signal {
+        put("ended_by_signal", json!(signal));
+    }
+    if let Some(tail) = remains.log_tail.as_ref().filter(|_| !conclusion.completed) {
+        put("log_tail", json!(tail));
+    }
+    let kind = if conclusion.completed { PROCESS_COMPLETED } else { PROCESS_FAILED };
+    Event::new(kind, &spec.task_id, &spec.actor, ts, Value::Object(data))
+        .with_id(EventId::generate())
+}
+
+/// `artifact_attached` for the run's report.
+pub fn report_attached(spec: &Spec, artifact: &ArtifactId, ts: String) -> Event {
+    let mut data = json!({"artifact_id": artifact});
+    if let Some(role) = spec.report.as_ref().and_then(|report| report.role.as_deref()) {
+        data["role"] = json!(role);
+    }
+    Event::new("artifact_attached", &spec.task_id, &spec.actor, ts, data)
+        .with_agent_meta(None, Some(spec.run_id.as_str()))
+}
+
+/// A limit in minutes, whole where it is.
+pub fn minutes(milliseconds: u64) -> Value {
+    if milliseconds.is_multiple_of(60_000) {
+        json!(milliseconds / 60_000)
+    } else {
+        json!(limit_minutes(milliseconds))
+    }
+}
+
+pub fn limit_minutes(milliseconds: u64) -> f64 {
+    round3(milliseconds as f64 / 60_000.0)
+}
+
+/// Where a kept worktree is, as a terminal event says it.
+pub fn kept_worktree(terminal: &Event) -> Option<&Path> {
+    terminal.data().get("kept_worktree")?.as_str().map(Path::new)
+}
+
+fn seconds(value: Option<f64>) -> Value {
+    json!(value.map(round3))
+}
+
+fn round3(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn containment() -> &'static str {
+    if cfg!(target_os = "linux") { "subreaper" } else { "process_group" }
+}

@@ -1,0 +1,112 @@
+//! The run directory: made whole and locked under a name that is nobody's, then renamed into view.
+
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::FallocateFlags;
+use ulid::Ulid;
+
+use super::directory::{LifeLock, RESERVE_BYTES, RESERVE_PREFIX, RESERVES, RunDir, is_at};
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::json;
+use crate::model::run::Spec;
+use crate::storage::layout::Layout;
+use crate::storage::{delete, replace};
+
+/// Every call that the end of the run will need is made here once, so that a file system which cannot do it
+/// refuses before anything is recorded. A crash leaves `.new-`, which the next reaper collects.
+pub fn directory(layout: &Layout, spec: &Spec) -> Result<(RunDir, LifeLock)> {
+    let runs = layout.runs();
+    let draft = RunDir::at(runs.join(format!(".new-{}", spec.run_id)));
+    make_private(draft.path())?;
+    let made = fill(&draft, spec).and_then(|life| {
+        let run = RunDir::at(layout.run_dir(&spec.run_id));
+        fs_err::rename(draft.path(), run.path())?;
+        replace::sync_dir(&runs)?;
+        if is_at(&life.lock, &run.lock()) { Ok((run, life)) } else { Err(collected(&run)) }
+    });
+    if made.is_err() {
+        drop(delete::delete_tree(draft.path()));
+    }
+    made
+}
+
+/// A collector has taken it for garbage while this process slept between two of the steps above.
+fn collected(run: &RunDir) -> Failure {
+    let message = format!("{} was removed while it was being made", run.path().display());
+    Failure::new(Code::IoError, message).hint("run the command again")
+}
+
+fn fill(draft: &RunDir, spec: &Spec) -> Result<LifeLock> {
+    let life = LifeLock { lock: locked(&draft.lock())?, ended: locked(&draft.ended())? };
+    for _ in 0..RESERVES {
+        reserve(&draft.file(&format!("{RESERVE_PREFIX}{}", Ulid::generate())))?;
+    }
+    let value = serde_json::to_value(spec).map_err(|error| Failure::internal(error.to_string()))?;
+    write(&draft.file("spec.json"), json::pretty(&value).as_bytes())?;
+    make_private(&draft.work())?;
+    make_private(&draft.work().join("tmp"))?;
+    try_publish(draft)?;
+    replace::sync_dir(draft.path())?;
+    Ok(life)
+}
+
+fn make_private(path: &Path) -> Result<()> {
+    let made = std::fs::DirBuilder::new().mode(0o700).create(path);
+    made.map_err(|error| {
+        Failure::io(format_args!("failed to create directory `{}`", path.display()), error)
+    })
+}
+
+fn locked(path: &Path) -> Result<std::fs::File> {
+    let file = new_file(path)?.into_file();
+    file.try_lock().map_err(|error| {
+        Failure::io(format_args!("failed to lock `{}`", path.display()), error)
+            .hint("put the project on a file system with flock(2), which runs need")
+    })?;
+    Ok(file)
+}
+
+/// Space for the record of the end (fallocate(2)), or zeros where the file system cannot promise space.
+fn reserve(path: &Path) -> Result<()> {
+    let mut file = new_file(path)?;
+    if rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES).is_err() {
+        let zeros = [0; 4096];
+        for _ in 0..RESERVE_BYTES / 4096 {
+            file.write_all(&zeros)?;
+        }
+    }
+    Ok(file.sync_all()?)
+}
+
+/// The end is published by a hard link, or by a rename that does not replace.
+fn try_publish(draft: &RunDir) -> Result<()> {
+    let (from, to) = (draft.file("spec.json"), draft.file(".link"));
+    if fs_err::hard_link(&from, &to).is_ok() {
+        return Ok(fs_err::remove_file(&to)?);
+    }
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    write(&to, b"")?;
+    renameat_with(CWD, &to, CWD, draft.file(".renamed"), RenameFlags::NOREPLACE).map_err(
+        |error| {
+            Failure::io(
+                format_args!("failed to link or rename in `{}`", draft.path().display()),
+                error,
+            )
+            .hint("put the project on a file system with link(2) or renameat2(2)")
+        },
+    )?;
+    Ok(fs_err::remove_file(draft.file(".renamed"))?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = new_file(path)?;
+    file.write_all(bytes)?;
+    Ok(file.sync_all()?)
+}
+
+fn new_file(path: &Path) -> io::Result<fs_err::File> {
+    fs_err::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}

@@ -1,0 +1,224 @@
+//! `.lattice/runs/<RunId>/`: its files, and the life lock.
+//!
+//! The life lock is only ever closed, never unlocked: LOCK_UN on any duplicate would free it for all holders
+//! (flock(2)). So it is a plain `File`, and nobody but holders and reapers opens it.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+use serde::de::DeserializeOwned;
+
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::RunId;
+use crate::model::run::{Engine, SPEC_VERSION, Spec, Supervisors};
+
+/// Enough for the longest record: a log tail of 4 KiB is less than 30 KiB when it is escaped.
+pub const RESERVE_BYTES: u64 = 64 * 1024;
+/// One for the shim, one for the warden; a third ender has what their worktree has freed.
+pub const RESERVES: usize = 2;
+pub const RESERVE_PREFIX: &str = ".record-";
+
+/// A run's directory. Holding one says nothing about who supervises the run.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// `lock` and `ended`, both held for as long as this lives.
+#[derive(Debug)]
+pub struct LifeLock {
+    pub lock: File,
+    pub ended: File,
+}
+
+/// What an attempt to take the life lock found.
+#[derive(Debug)]
+pub enum Take {
+    Taken(LifeLock),
+    /// Supervised, or being finished.
+    Held,
+    /// It has ended meanwhile: the directory is gone or another one's.
+    Gone,
+    /// Another user's, or unreadable: not ours to judge.
+    NotOurs,
+}
+
+impl RunDir {
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run that the directory is named after.
+    pub fn run_id(&self) -> Option<RunId> {
+        RunId::parse(self.path.file_name()?.to_str()?)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.file("lock")
+    }
+
+    pub fn ended(&self) -> PathBuf {
+        self.file("ended")
+    }
+
+    /// The start line, once it is in the log: proof that this is a run even if the log loses it.
+    pub fn started(&self) -> PathBuf {
+        self.file("started")
+    }
+
+    pub fn supervisor(&self) -> PathBuf {
+        self.file("supervisor.json")
+    }
+
+    pub fn engine(&self) -> PathBuf {
+        self.file("engine.json")
+    }
+
+    pub fn stop_request(&self) -> PathBuf {
+        self.file("stop.request")
+    }
+
+    pub fn reported(&self) -> PathBuf {
+        self.file("reported")
+    }
+
+    pub fn terminal(&self) -> PathBuf {
+        self.file("terminal.json")
+    }
+
+    /// The only part that the engine may write.
+    pub fn work(&self) -> PathBuf {
+        self.file("work")
+    }
+
+    pub fn report(&self) -> PathBuf {
+        self.work().join("report")
+    }
+
+    pub fn exists(&self) -> bool {
+        fs_err::symlink_metadata(&self.path).is_ok()
+    }
+
+    pub fn spec(&self) -> Result<Spec> {
+        let path = self.file("spec.json");
+        let value: serde_json::Value = read_json(&path)?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+        if version > u64::from(SPEC_VERSION) {
+            let message = format!(
+                "{} has version {version}; this build knows {SPEC_VERSION}",
+                path.display()
+            );
+            return Err(Failure::new(Code::VersionMismatch, message)
+                .hint("use the newer lattice that started the run"));
+        }
+        serde_json::from_value(value).map_err(|error| unreadable(&path, &error))
+    }
+
+    pub fn supervisors(&self) -> Option<Supervisors> {
+        read_json(&self.supervisor()).ok()
+    }
+
+    pub fn engine_identity(&self) -> Option<Engine> {
+        read_json(&self.engine()).ok()
+    }
+
+    /// One attempt, never a wait.
+    pub fn take(&self) -> io::Result<Take> {
+        match fs_err::symlink_metadata(&self.path) {
+            Ok(metadata) if metadata.uid() != Uid::effective().as_raw() => {
+                return Ok(Take::NotOurs);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Take::Gone),
+            Err(error) => return Err(error),
+        }
+        let lock = match open_existing(&self.lock()) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Take::Gone),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Take::NotOurs);
+            }
+            Err(error) => return Err(error),
+        };
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Take::Held),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        if !is_at(&lock, &self.lock()) {
+            return Ok(Take::Gone);
+        }
+        let ended = open_existing(&self.ended())?;
+        // A waiter may be holding it for a moment. It proves nothing, so waiters then simply ask again.
+        drop(ended.try_lock());
+        Ok(Take::Taken(LifeLock { lock, ended }))
+    }
+
+    /// Whether somebody holds the life lock. For sparing and showing; only `take` may decide that a run is dead.
+    pub fn is_held(&self) -> bool {
+        open_existing(&self.lock())
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+/// Whether `path` still leads to the file that is open.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs_err::symlink_metadata(path)) else {
+        return false;
+    };
+    open.nlink() != 0 && open.ino() == there.ino() && open.dev() == there.dev()
+}
+
+fn open_existing(path: &Path) -> io::Result<File> {
+    Ok(fs_err::OpenOptions::new().read(true).write(true).open(path)?.into_file())
+}
+
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs_err::read(path)?;
+    serde_json::from_slice(&bytes).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
+    Failure::new(Code::IoError, format!("{} cannot be understood: {error}", path.display()))
+}
+
+/// Everything in `runs/`: the runs, and what crashes left.
+pub struct Listing {
+    pub runs: Vec<RunDir>,
+    /// `.new-` directories, whose maker may be alive, and `.old-` ones, which anybody may delete.
+    pub unfinished: Vec<PathBuf>,
+    pub retired: Vec<PathBuf>,
+}
+
+pub fn list(runs: &Path) -> io::Result<Listing> {
+    let mut listing = Listing { runs: Vec::new(), unfinished: Vec::new(), retired: Vec::new() };
+    let entries = match fs_err::read_dir(runs) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if name.starts_with(".new-") {
+            listing.unfinished.push(path);
+        } else if name.starts_with(".old-") {
+            listing.retired.push(path);
+        } else if RunId::parse(name).is_some() {
+            listing.runs.push(RunDir::at(path));
+        }
+    }
+    listing.runs.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(listing)
+}

@@ -1,0 +1,12 @@
+//! The end of a run, E0 to E6: the same code for shim, warden and reaper, every step repeatable.
+
+mod clear;
+mod commit;
+pub mod hands;
+mod hooks;
+mod publish;
+mod retire;
+mod save;
+pub mod sequence;
+
+pub use hooks::fire;

@@ -1,0 +1,56 @@
+//! E3: the record's line goes into the task's log, under its locks, unless an end is there.
+
+use std::time::SystemTime;
+
+use super::sequence::End;
+use crate::model::event::{ARTIFACT_ATTACHED, Event, PROCESS_STARTED};
+use crate::model::failure::{Code, Result};
+use crate::model::ids::ArtifactId;
+use crate::model::terminal;
+use crate::model::time;
+use crate::storage::task::TaskTxn;
+
+/// Brings the log to the state in which this run has begun and ended exactly once. The log is never created:
+/// where a branch switch has taken it away, the record in `logs/workers/` waits until it is back.
+pub(super) fn append(end: &End<'_>, record: &Event) -> Result<()> {
+    let mut txn = match TaskTxn::begin(end.layout, &end.spec.task_id) {
+        Ok(txn) => txn,
+        Err(failure) if failure.code() == Code::NotFound => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    let run = end.spec.run_id.as_str();
+    let started =
+        txn.events().iter().any(|event| event.kind() == PROCESS_STARTED && event.id() == run);
+    if !started {
+        match fs_err::read_to_string(end.run.started()) {
+            Ok(line) => txn.append_raw(&line)?,
+            // Neither a line nor its copy: it never was a run, and gets no end.
+            Err(_) => return Ok(()),
+        }
+    }
+    let ended = txn.events().iter().any(|event| event.ended_run() == Some(run));
+    if !ended {
+        attach_report(end, record, &mut txn)?;
+        txn.append_raw(&record.line())?;
+    }
+    // A snapshot is a cache: the next writer replaces it.
+    drop(txn.write_snapshot());
+    Ok(())
+}
+
+fn attach_report(end: &End<'_>, record: &Event, txn: &mut TaskTxn) -> Result<()> {
+    let Some(artifact) =
+        record.data().get("artifact_id").and_then(|id| ArtifactId::parse(id.as_str()?))
+    else {
+        return Ok(());
+    };
+    let names_it = |event: &Event| {
+        event.kind() == ARTIFACT_ATTACHED
+            && event.data().get("artifact_id").and_then(|id| id.as_str()) == Some(artifact.as_str())
+    };
+    if txn.events().iter().any(names_it) {
+        return Ok(());
+    }
+    let ts = time::timestamp(SystemTime::now());
+    txn.append(&terminal::report_attached(end.spec, &artifact, ts))
+}

@@ -1,0 +1,163 @@
+//! E1: what the run has made is saved. A failure here never stops the record, but it vetoes deletion.
+
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::OFlags;
+use serde_json::{Map, json};
+
+use super::hands::Hands;
+use super::sequence::End;
+use crate::git::{carried, salvage, worktree};
+use crate::model::failure::{Failure, Result};
+use crate::model::ids::ArtifactId;
+use crate::model::outcome::Facts;
+use crate::model::terminal::Remains;
+use crate::model::time;
+use crate::process::pipe;
+use crate::storage::artifact::{self, NewArtifact};
+use crate::storage::{delete, replace};
+
+/// A longer report is cut: it is committed with the repository.
+const REPORT_LIMIT: u64 = 16 * 1024 * 1024;
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: u64 = 4096;
+
+pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Remains {
+    close_box(end);
+    let mut remains = Remains { wall_seconds: wall_seconds(end), ..Remains::default() };
+    worktree_work(end, facts, hands, &mut remains);
+    report(end, &mut remains);
+    let log = end.layout.dir.join(&end.spec.log_path);
+    remains.log_bytes = fs_err::metadata(&log).map_or(0, |metadata| metadata.len());
+    if let Some(mask) = end.mask.filter(|_| end.spec.log_tail) {
+        let tail = pipe::tail(&log, TAIL_LINES, TAIL_BYTES).unwrap_or_default();
+        remains.log_tail = Some(mask.apply(&tail)).filter(|tail| !tail.is_empty());
+    }
+    remains
+}
+
+/// Words that come later are told that the run has ended, instead of being taken and lost.
+fn close_box(end: &End<'_>) {
+    // There already: words were reported in time, or an earlier ender closed it.
+    drop(replace::publish_exclusive(&end.run.reported(), b""));
+}
+
+fn wall_seconds(end: &End<'_>) -> Option<f64> {
+    let started = time::parse(&end.spec.started_at)?;
+    Some(SystemTime::now().duration_since(started).ok()?.as_secs_f64())
+}
+
+fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &mut Remains) {
+    let (Some(path), Some(common_dir)) = (&end.spec.worktree_path, &end.spec.git_dir) else {
+        return;
+    };
+    let entry = worktree::entry(common_dir, path);
+    if entry.is_none() && fs_err::symlink_metadata(path).is_err() {
+        return;
+    }
+    let mut veto = mounts(path);
+    if !end.spec.discard && veto.is_none() {
+        let carried: Vec<_> = end.spec.copy.iter().chain(&end.spec.link).cloned().collect();
+        let exclude = carried::unchanged(&end.spec.project_root, &end.spec.cwd, &carried);
+        let exclude: Vec<_> = exclude.iter().map(|below| end.spec.prefix.join(below)).collect();
+        let saved = salvage::save(
+            hands,
+            &salvage::Request {
+                common_dir,
+                entry: entry.as_deref(),
+                worktree: path,
+                run: &end.spec.run_id,
+                base_commit: &end.spec.commit_sha,
+                exclude: &exclude,
+                scratch: end.run.path(),
+            },
+        );
+        remains.preserved_ref = saved.preserved_ref;
+        veto = saved.veto;
+    }
+    if facts.survivors.any() && veto.is_none() {
+        veto = Some("processes of the run may still be alive".to_owned());
+    }
+    if let Some(why) = veto.filter(|_| fs_err::symlink_metadata(path).is_ok()) {
+        remains.kept_worktree = Some((path.display().to_string(), why));
+    }
+}
+
+/// Deleting through a mount would empty somebody else's directory.
+fn mounts(path: &Path) -> Option<String> {
+    match delete::has_mount(path) {
+        Ok(false) => None,
+        Ok(true) => Some("a file system is mounted inside it".to_owned()),
+        Err(error) => Some(format!("its mounts cannot be listed: {error}")),
+    }
+}
+
+fn report(end: &End<'_>, remains: &mut Remains) {
+    if !end.spec.record {
+        return;
+    }
+    match read_report(&end.run.report())
+        .and_then(|bytes| bytes.map(|bytes| attach(end, &bytes)).transpose())
+    {
+        Ok(artifact) => {
+            remains.report_missing = artifact.is_none() && end.spec.report.is_some();
+            remains.artifact = artifact;
+        }
+        // It stays beside the log: see `retire`.
+        Err(_) => remains.report_missing = end.spec.report.is_some(),
+    }
+}
+
+/// A regular file with one name, opened without following a link and without waiting for a FIFO's writer:
+/// the engine could have put anything there. `None`: nothing, or nothing in it.
+fn read_report(path: &Path) -> Result<Option<Vec<u8>>> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match fs_err::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+    {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.nlink() != 1 {
+        return Err(Failure::internal(format!("{} is not a plain file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(REPORT_LIMIT).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| !bytes.trim_ascii().is_empty()))
+}
+
+/// Payload and metadata only: the event is appended together with the terminal one.
+fn attach(end: &End<'_>, bytes: &[u8]) -> Result<ArtifactId> {
+    let spec = end.spec;
+    let id = spec.run_id.report_artifact();
+    let title = spec
+        .report
+        .as_ref()
+        .map_or_else(|| format!("Report of {}", spec.worker), |report| report.title.clone());
+    let mut custom_fields = Map::new();
+    custom_fields.insert("run".to_owned(), json!(spec.run_id));
+    custom_fields.insert("commit_sha".to_owned(), json!(spec.commit_sha));
+    let artifact = NewArtifact {
+        id: id.clone(),
+        kind: "file".to_owned(),
+        title,
+        summary: None,
+        content_type: Some("text/markdown".to_owned()),
+        extension: ".md".to_owned(),
+        created_at: time::timestamp(SystemTime::now()),
+        created_by: json!(spec.actor),
+        model: None,
+        sensitive: false,
+        custom_fields,
+    };
+    artifact::store_bytes(end.layout, &artifact, bytes)?;
+    Ok(id)
+}

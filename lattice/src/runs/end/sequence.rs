@@ -1,0 +1,117 @@
+//! The order of the end, and why it is this one.
+//!
+//! Publishing `terminal.json` is the end; everything behind it only copies that decision. Before it nothing is
+//! deleted; behind it every step may be cut off anywhere and is taken up again by whoever holds the lock next.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::hands::Hands;
+use super::{clear, commit, hooks, publish, retire, save};
+use crate::model::event::Event;
+use crate::model::failure::{Failure, Result};
+use crate::model::mask::Mask;
+use crate::model::outcome::{EndedBy, Facts, Survivors, conclude};
+use crate::model::run::Spec;
+use crate::model::terminal::{self, limit_minutes};
+use crate::model::time;
+use crate::runs::directory::RunDir;
+use crate::storage::layout::Layout;
+
+/// A log that is full or locked is tried again for this long; then the next call of anybody goes on.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// One run at its end. The caller holds its life lock.
+pub struct End<'a> {
+    pub layout: &'a Layout,
+    pub run: &'a RunDir,
+    pub spec: &'a Spec,
+    pub by: EndedBy,
+    /// Absent where the engine's environment is unknown: then no text of the engine is recorded.
+    pub mask: Option<&'a Mask>,
+}
+
+/// How far it came.
+#[derive(Debug)]
+pub enum Ending {
+    Whole,
+    /// What is missing is left to the next call, with everything it needs in the directory.
+    Left(Failure),
+}
+
+/// E1 to E6; E0, the first sweep, is part of how the caller came to its facts.
+pub fn run(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<Ending> {
+    let record = match commit::published(end.run)? {
+        Some(record) => record,
+        None => decide(end, facts, hands)?,
+    };
+    if end.spec.record
+        && let Err(failure) = publish_patiently(end, &record, hands)
+    {
+        return Ok(Ending::Left(failure));
+    }
+    clear::worktree(end, &record)?;
+    if end.spec.record {
+        hands.let_orphans_go()?;
+        hooks::fire_once(end, &record, hands);
+        keep_record_patiently(end, &record, hands)?;
+    }
+    retire::directory(end)?;
+    Ok(Ending::Whole)
+}
+
+/// E1 and E2. A helper of E1 may have left processes behind, so the sweep comes once more before the record.
+fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Event> {
+    let mut remains = save::remains(end, &facts, hands);
+    let late = hands.sweep()?;
+    facts.swept += late.ended.len();
+    if !late.survivors.is_empty() {
+        facts.survivors = Survivors::Pids(late.survivors);
+    }
+    if facts.survivors.any()
+        && let Some(worktree) = end.spec.worktree_path.as_ref().filter(|path| path.exists())
+    {
+        let why = "processes of the run are still alive".to_owned();
+        remains.kept_worktree.get_or_insert((worktree.display().to_string(), why));
+    }
+    let mut conclusion =
+        conclude(&facts, remains.report_missing, limit_minutes(end.spec.timeout_ms));
+    if let Some(mask) = end.mask {
+        conclusion.sentence = mask.apply(&conclusion.sentence);
+    }
+    let ts = time::timestamp(SystemTime::now());
+    let event = terminal::terminal(end.spec, &facts, &remains, end.by, &conclusion, ts);
+    commit::publish(end.run, event)
+}
+
+/// E3. The worktree is cleared before the first retry: on a full disk that may be the space which is missing.
+fn publish_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Result<()> {
+    let Err(first) = publish::append(end, record) else { return Ok(()) };
+    clear::worktree(end, record)?;
+    patiently(hands, first, &mut || publish::append(end, record))
+}
+
+fn keep_record_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Result<()> {
+    match retire::keep_record(end, record) {
+        Ok(()) => Ok(()),
+        Err(first) => patiently(hands, first, &mut || retire::keep_record(end, record)),
+    }
+}
+
+fn patiently(
+    hands: &mut dyn Hands,
+    first: Failure,
+    attempt: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
+    let begin = Instant::now();
+    let mut wait = Duration::from_millis(50);
+    let mut last = first;
+    while begin.elapsed() < PATIENCE {
+        hands.pause(wait)?;
+        wait = (wait * 2).min(Duration::from_secs(5));
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(failure) => last = failure,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,89 @@
+//! The proof that a run is dead, in the order that keeps the living safe: store, boot, machine, pid namespace.
+
+use std::time::{Duration, SystemTime};
+
+use super::directory::RunDir;
+use super::store;
+use crate::model::event::PROCESS_STARTED;
+use crate::model::failure::Result;
+use crate::model::outcome::{Facts, Reason, Survivors};
+use crate::model::run::Spec;
+use crate::model::time;
+use crate::process::table;
+use crate::storage::layout::Layout;
+use crate::storage::task;
+
+/// What may be done with a run whose life lock we hold.
+#[derive(Debug)]
+pub enum Verdict {
+    /// No start was ever recorded: it goes without an event.
+    NeverRan,
+    Dead(Facts),
+    /// Why it is not ours to end.
+    Leave(String),
+}
+
+/// `forced`: a person vouches that nobody runs it; only "never ran" is still looked at.
+pub fn examine(layout: &Layout, run: &RunDir, spec: &Spec, forced: bool) -> Result<Verdict> {
+    if !has_started(layout, run, spec) {
+        return Ok(Verdict::NeverRan);
+    }
+    if forced {
+        return Ok(dead(run, Reason::SupervisorLost, Survivors::None));
+    }
+    if store::read(layout)?.as_deref() != Some(&spec.store) {
+        return Ok(Verdict::Leave("it was started in another copy of this directory".to_owned()));
+    }
+    if spec.boot_id == store::boot_id() {
+        return Ok(on_this_boot(run, spec));
+    }
+    if spec.host != store::host() {
+        return Ok(Verdict::Leave(format!("it was started on the machine {}", spec.host)));
+    }
+    let file_system = store::file_system(layout)?;
+    if let Some(shared) =
+        [&spec.file_system, &file_system].into_iter().find(|name| store::is_shared(name))
+    {
+        return Ok(Verdict::Leave(format!(
+            "its directory is on {shared}, where a lock proves nothing"
+        )));
+    }
+    // No process outlives its boot.
+    Ok(dead(run, Reason::MachineRebooted, Survivors::None))
+}
+
+/// The same kernel gave us the lock, so both supervisors are dead; what they left may be out of sight.
+fn on_this_boot(run: &RunDir, spec: &Spec) -> Verdict {
+    let namespace = run.supervisors().map(|supervisors| supervisors.warden.pid_namespace);
+    if namespace.is_none_or(table::can_see_namespace) {
+        return dead(run, Reason::SupervisorLost, Survivors::None);
+    }
+    let limit = Duration::from_millis(spec.timeout_ms + spec.grace_ms);
+    let over =
+        time::parse(&spec.started_at).is_some_and(|started| SystemTime::now() > started + limit);
+    if over {
+        dead(run, Reason::SupervisorLost, Survivors::Unknown)
+    } else {
+        Verdict::Leave(
+            "its processes would be in a pid namespace that cannot be seen from here".to_owned(),
+        )
+    }
+}
+
+fn dead(run: &RunDir, reason: Reason, survivors: Survivors) -> Verdict {
+    let stop_requested = fs_err::symlink_metadata(run.stop_request()).is_ok();
+    Verdict::Dead(Facts { survivors, stop_requested, ..Facts::new(reason) })
+}
+
+fn has_started(layout: &Layout, run: &RunDir, spec: &Spec) -> bool {
+    fs_err::symlink_metadata(run.started()).is_ok() || start_line(layout, spec).is_some()
+}
+
+/// The start event of the run as it stands in its task's log.
+pub fn start_line(layout: &Layout, spec: &Spec) -> Option<String> {
+    let (events, _, _) = task::read_task(layout, &spec.task_id).ok()?;
+    let start = events
+        .iter()
+        .find(|event| event.kind() == PROCESS_STARTED && event.id() == spec.run_id.as_str())?;
+    Some(start.line())
+}

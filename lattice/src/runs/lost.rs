@@ -1,0 +1,118 @@
+//! Runs that are open in a log but have no directory: their record is appended again, or they are given up,
+//! but only if they are ours, late, and nobody carries their cookie.
+
+use std::time::{Duration, SystemTime};
+
+use nix::unistd::Pid;
+use serde_json::json;
+
+use super::context::{Context, cookie};
+use super::reap::{Action, Reaped};
+use super::{record, store};
+use crate::model::event::{Event, PROCESS_FAILED};
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::{EventId, RunId, TaskId};
+use crate::model::reduce::OpenRun;
+use crate::model::time;
+use crate::process::table;
+use crate::storage::task::{self, TaskTxn};
+
+pub(super) fn settle_all(ctx: &Context) -> Result<Vec<Reaped>> {
+    let mut reaped = Vec::new();
+    for task in task::read_open_runs(&ctx.layout) {
+        reaped.extend(settle(ctx, &task)?);
+    }
+    Ok(reaped)
+}
+
+pub(super) fn settle(ctx: &Context, task: &TaskId) -> Result<Vec<Reaped>> {
+    let open = task::open_runs_of(&ctx.layout, task)?;
+    let homeless =
+        open.iter().filter(|open| fs_err::symlink_metadata(ctx.layout.run_dir(&open.run)).is_err());
+    homeless.filter_map(|open| settle_one(ctx, task, open).transpose()).collect()
+}
+
+fn settle_one(ctx: &Context, task: &TaskId, open: &OpenRun) -> Result<Option<Reaped>> {
+    if let Some(record) = record::read(&ctx.layout, &open.run)?
+        && let Some(terminal) = record.event()
+    {
+        end(ctx, task, open, &terminal)?;
+        return Ok(Some(reaped(
+            task,
+            open,
+            "its record was there and its line had been taken back",
+        )));
+    }
+    if is_ours(ctx, open)? && is_late(open) && !somebody_carries(&open.run) {
+        end(ctx, task, open, &given_up(task, open))?;
+        return Ok(Some(reaped(task, open, "supervisor_lost")));
+    }
+    Ok(None)
+}
+
+/// Ends an open run of any origin that has no directory here.
+pub(super) fn force(ctx: &Context, run: &RunId) -> Result<Reaped> {
+    for task in task::read_open_runs(&ctx.layout) {
+        let open = task::open_runs_of(&ctx.layout, &task)?;
+        if let Some(open) = open.iter().find(|open| open.run == *run) {
+            end(ctx, &task, open, &given_up(&task, open))?;
+            return Ok(reaped(&task, open, "supervisor_lost"));
+        }
+    }
+    Err(Failure::new(Code::NotFound, format!("no open run {run}")).hint("lattice worker ps"))
+}
+
+fn reaped(task: &TaskId, open: &OpenRun, reason: &str) -> Reaped {
+    let (run, task) = (open.run.clone(), Some(task.clone()));
+    Reaped { run, task, action: Action::Finished, reason: reason.to_owned() }
+}
+
+fn is_ours(ctx: &Context, open: &OpenRun) -> Result<bool> {
+    let store = open.event.data().get("store").and_then(|store| store.as_str());
+    Ok(store.is_some() && store == store::read(&ctx.layout)?.as_deref())
+}
+
+fn is_late(open: &OpenRun) -> bool {
+    let minutes = open.event.data().get("timeout_minutes").and_then(serde_json::Value::as_f64);
+    let limit = minutes.and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok());
+    let (Some(started), Some(limit)) = (time::parse(open.event.ts()), limit) else { return false };
+    SystemTime::now() > started + limit
+}
+
+fn somebody_carries(run: &RunId) -> bool {
+    let cookie = cookie(run);
+    let own = Pid::this().as_raw();
+    table::all().iter().any(|process| {
+        process.pid != own && !process.is_dead() && table::carries(process.pid, &cookie)
+    })
+}
+
+/// Under the locks, and only if it is still open there.
+fn end(ctx: &Context, task: &TaskId, open: &OpenRun, terminal: &Event) -> Result<()> {
+    let mut txn = TaskTxn::begin(&ctx.layout, task)?;
+    if !txn.events().iter().any(|event| event.ended_run() == Some(open.run.as_str())) {
+        txn.append(terminal)?;
+        txn.write_snapshot()?;
+    }
+    Ok(())
+}
+
+fn given_up(task: &TaskId, open: &OpenRun) -> Event {
+    let start = &open.event;
+    let data = json!({
+        "process_type": start.data().get("process_type"),
+        "started_event_id": open.run,
+        "commit_sha": start.data().get("commit_sha"),
+        "error": "its directory is gone, its time is over and no process of it is left",
+        "reason": "supervisor_lost",
+        "exit_code": null,
+        "signal": null,
+        "duration_seconds": null,
+        "log_path": start.data().get("log_path"),
+        "ended_by": "reaper",
+    });
+    let ts = time::timestamp(SystemTime::now());
+    Event::new(PROCESS_FAILED, task, "", ts, data)
+        .with_actor(start.actor().clone())
+        .with_id(EventId::generate())
+}

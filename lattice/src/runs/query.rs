@@ -1,0 +1,302 @@
+//! Looking at runs: which are open, which one a text means, and what is known of it. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::context::Context;
+use super::directory::{self, RunDir};
+use super::record::{self, Record};
+use crate::model::event::{Event, PROCESS_STARTED};
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::{RunId, TaskId};
+use crate::model::outcome::EndedBy;
+use crate::model::reduce::OpenRun;
+use crate::model::run::{Spec, Supervisors};
+use crate::model::time;
+use crate::storage::task;
+
+/// What an open run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Worktree and setup: the engine has not begun.
+    Starting,
+    Running,
+    /// Its end is being written.
+    Ending,
+    /// Both supervisors are dead; the next reaper ends it.
+    Dead,
+    /// Open in the log, but of another machine or tool: nobody here can end it by itself.
+    Unsupervised,
+    Ended,
+}
+
+impl State {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Ending => "ending",
+            Self::Dead => "dead",
+            Self::Unsupervised => "unsupervised",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// An open run, as `ps` shows it.
+#[derive(Debug, Clone)]
+pub struct OpenRow {
+    pub run: RunId,
+    pub task: TaskId,
+    pub short_id: Option<String>,
+    pub title: String,
+    pub archived: bool,
+    pub worker: String,
+    pub commit_sha: String,
+    pub started_at: String,
+    pub state: State,
+    pub age: Option<Duration>,
+    pub remaining: Option<Duration>,
+    pub engine_pid: Option<i32>,
+    pub supervisor_pid: Option<i32>,
+    pub log_path: PathBuf,
+    pub log_bytes: u64,
+}
+
+/// All open runs, oldest first. A run is open if its own task's log says so, whatever any snapshot says.
+pub fn open(ctx: &Context) -> Result<Vec<OpenRow>> {
+    let mut tasks: BTreeSet<TaskId> = task::read_open_runs(&ctx.layout).into_iter().collect();
+    let directories = directory::list(&ctx.layout.runs())?.runs;
+    tasks.extend(directories.iter().filter_map(|run| Some(run.spec().ok()?.task_id)));
+    let mut rows = Vec::new();
+    for task in tasks {
+        rows.extend(open_of(ctx, &task)?);
+    }
+    rows.sort_by(|one: &OpenRow, other| one.run.cmp(&other.run));
+    Ok(rows)
+}
+
+/// The open runs of one task; none if it has no log here.
+pub fn open_of(ctx: &Context, task: &TaskId) -> Result<Vec<OpenRow>> {
+    let (events, snapshot, archived) = match task::read_task(&ctx.layout, task) {
+        Ok(read) => read,
+        Err(failure) if failure.code() == Code::NotFound => return Ok(Vec::new()),
+        Err(failure) => return Err(failure),
+    };
+    let open = crate::model::reduce::open_runs(&events);
+    Ok(open
+        .into_iter()
+        .map(|open| OpenRow {
+            short_id: snapshot.short_id().map(str::to_owned),
+            title: snapshot.title().to_owned(),
+            archived,
+            task: task.clone(),
+            ..row(ctx, task, open)
+        })
+        .collect())
+}
+
+fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {
+    let directory = RunDir::at(ctx.layout.run_dir(&open.run));
+    let engine = directory.engine_identity();
+    let age = age(&open.started_at);
+    let limit = limit(&open.event);
+    let log_path = log_path(ctx, &open.event, &open.run);
+    OpenRow {
+        task: task.clone(),
+        short_id: None,
+        title: String::new(),
+        archived: false,
+        state: state(&directory, engine.is_some()),
+        remaining: limit.zip(age).map(|(limit, age)| limit.saturating_sub(age)),
+        age,
+        engine_pid: engine.map(|engine| engine.identity.pid),
+        supervisor_pid: directory.supervisors().map(|supervisors| supervisors.warden.pid),
+        log_bytes: fs_err::metadata(&log_path).map_or(0, |metadata| metadata.len()),
+        log_path,
+        run: open.run,
+        worker: open.process_type,
+        commit_sha: open.commit_sha,
+        started_at: open.started_at,
+    }
+}
+
+fn state(directory: &RunDir, has_engine: bool) -> State {
+    if !directory.exists() {
+        State::Unsupervised
+    } else if !directory.is_held() {
+        State::Dead
+    } else if fs_err::symlink_metadata(directory.terminal()).is_ok() || is_being_reaped(directory) {
+        State::Ending
+    } else if has_engine {
+        State::Running
+    } else {
+        State::Starting
+    }
+}
+
+fn is_being_reaped(directory: &RunDir) -> bool {
+    fs_err::symlink_metadata(directory.file("reaper.json")).is_ok()
+}
+
+fn age(started_at: &str) -> Option<Duration> {
+    SystemTime::now().duration_since(time::parse(started_at)?).ok()
+}
+
+fn limit(start: &Event) -> Option<Duration> {
+    let minutes = start.data().get("timeout_minutes")?.as_f64()?;
+    Duration::try_from_secs_f64(minutes * 60.0).ok()
+}
+
+fn log_path(ctx: &Context, start: &Event, run: &RunId) -> PathBuf {
+    match start.data().get("log_path").and_then(|path| path.as_str()) {
+        Some(path) => ctx.layout.dir.join(path),
+        None => ctx.layout.worker_logs().join(format!("{run}.log")),
+    }
+}
+
+/// Everything that is known of a run, open or ended.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub run: RunId,
+    pub task: TaskId,
+    pub worker: String,
+    pub state: State,
+    pub started: Event,
+    pub ended: Option<Event>,
+    pub spec: Option<Spec>,
+    pub supervisor: Option<Supervisors>,
+    pub log_path: PathBuf,
+    pub log_bytes: u64,
+}
+
+pub fn view(ctx: &Context, run: &RunId) -> Result<View> {
+    let directory = RunDir::at(ctx.layout.run_dir(run));
+    let record = record::read(&ctx.layout, run)?;
+    let spec = record.as_ref().map(|record| record.spec.clone()).or_else(|| directory.spec().ok());
+    let task = match &spec {
+        Some(spec) => spec.task_id.clone(),
+        None => task_of(ctx, run)?,
+    };
+    let events =
+        task::read_task(&ctx.layout, &task).map(|(events, _, _)| events).unwrap_or_default();
+    let started =
+        events.iter().find(|event| event.kind() == PROCESS_STARTED && event.id() == run.as_str());
+    let started = started.cloned().or_else(|| spec.as_ref().map(crate::model::terminal::started));
+    let started = started.ok_or_else(|| not_found(run.as_str()))?;
+    let ended = ended(&events, run).or_else(|| record.as_ref().and_then(Record::event));
+    let engine = directory.engine_identity();
+    let log_path = log_path(ctx, &started, run);
+    Ok(View {
+        worker: started
+            .data()
+            .get("process_type")
+            .and_then(|name| name.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        state: if ended.is_some() { State::Ended } else { state(&directory, engine.is_some()) },
+        supervisor: directory.supervisors().or_else(|| record.and_then(|record| record.supervisor)),
+        log_bytes: fs_err::metadata(&log_path).map_or(0, |metadata| metadata.len()),
+        run: run.clone(),
+        task,
+        started,
+        ended,
+        spec,
+        log_path,
+    })
+}
+
+/// The terminal event of a run, from its task's log, else from its record.
+pub fn terminal(ctx: &Context, run: &RunId, task: &TaskId) -> Result<Option<Event>> {
+    let events = match task::read_task(&ctx.layout, task) {
+        Ok((events, _, _)) => events,
+        Err(failure) if failure.code() == Code::NotFound => Vec::new(),
+        Err(failure) => return Err(failure),
+    };
+    match ended(&events, run) {
+        Some(event) => Ok(Some(event)),
+        None => Ok(record::read(&ctx.layout, run)?.and_then(|record| record.event())),
+    }
+}
+
+/// Of two ends that a merge has brought together the first counts.
+fn ended(events: &[Event], run: &RunId) -> Option<Event> {
+    events.iter().find(|event| event.ended_run() == Some(run.as_str())).cloned()
+}
+
+pub fn ended_by(event: &Event) -> Option<EndedBy> {
+    serde_json::from_value(event.data().get("ended_by")?.clone()).ok()
+}
+
+/// The run that a text means: a full ID, or at least four last characters of one, in any case.
+pub fn find(ctx: &Context, text: &str) -> Result<RunId> {
+    let mut known: BTreeMap<String, RunId> = BTreeMap::new();
+    let runs = directory::list(&ctx.layout.runs())?.runs.into_iter().filter_map(|run| run.run_id());
+    let unsupervised = open(ctx)?.into_iter().map(|row| row.run);
+    for run in runs.chain(record::all(&ctx.layout)?).chain(unsupervised) {
+        known.insert(run.as_str().to_ascii_uppercase(), run);
+    }
+    let wanted = text.to_ascii_uppercase();
+    if let Some(run) = known.get(&wanted) {
+        return Ok(run.clone());
+    }
+    if wanted.len() < 4 {
+        return Err(not_found(text).hint(
+            "give at least 4 last characters of a run that `lattice worker ps --all` shows",
+        ));
+    }
+    let matching: Vec<&RunId> =
+        known.iter().filter(|(name, _)| name.ends_with(&wanted)).map(|(_, run)| run).collect();
+    match matching[..] {
+        [run] => Ok(run.clone()),
+        [] => Err(not_found(text).hint("lattice worker ps --all")),
+        _ => Err(ambiguous(text, &matching)),
+    }
+}
+
+/// The run that a text means where a task may stand for its run: its one open run, else, if `ended` may serve,
+/// the newest. A caller inside a run never means its own.
+pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<RunId> {
+    let Ok(task) = task::resolve_task(&ctx.layout, text) else { return find(ctx, text) };
+    let mut open = open_of(ctx, &task)?;
+    open.retain(|row| ctx.own_run.as_ref() != Some(&row.run));
+    match &open[..] {
+        [row] => return Ok(row.run.clone()),
+        [] => {}
+        several => {
+            let runs: Vec<&RunId> = several.iter().map(|row| &row.run).collect();
+            return Err(ambiguous(text, &runs));
+        }
+    }
+    let (events, _, _) = task::read_task(&ctx.layout, &task)?;
+    let newest =
+        events.iter().rev().filter(|event| event.kind() == PROCESS_STARTED).find_map(Event::run);
+    match newest.filter(|run| ended && ctx.own_run.as_ref() != Some(run)) {
+        Some(run) => Ok(run),
+        None => {
+            let message = if ended {
+                format!("{text} has no run")
+            } else {
+                format!("{text} has no open run")
+            };
+            Err(Failure::new(Code::NotFound, message).hint("lattice worker ps --all"))
+        }
+    }
+}
+
+fn task_of(ctx: &Context, run: &RunId) -> Result<TaskId> {
+    let row = open(ctx)?.into_iter().find(|row| row.run == *run);
+    row.map(|row| row.task).ok_or_else(|| not_found(run.as_str()))
+}
+
+fn not_found(text: &str) -> Failure {
+    Failure::new(Code::NotFound, format!("no run {text}")).hint("lattice worker ps --all")
+}
+
+fn ambiguous(text: &str, runs: &[&RunId]) -> Failure {
+    let names: Vec<&str> = runs.iter().map(|run| run.as_str()).collect();
+    Failure::new(Code::AmbiguousRun, format!("{text} may mean {}", names.join(" or ")))
+        .hint("give more of the ID")
+        .detail("runs", names)
+}

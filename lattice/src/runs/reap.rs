@@ -1,0 +1,205 @@
+//! Ending runs whose supervisors are dead. The proof and the lock are taken here; `lattice-shim finish` does the
+//! work, so that no caller, however short its patience, leaves it half done.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::context::Context;
+use super::directory::{self, LifeLock, RunDir, Take};
+use super::examine::{Verdict, examine};
+use super::handover::{self, Role};
+use super::lost;
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::{RunId, TaskId};
+use crate::process::channel::{Channel, Received};
+use crate::storage::delete;
+
+/// How long an ordinary command waits for a run that it has handed over.
+pub const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A `.new-` directory without a lock may be one that is being made right now, by a process that sleeps.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// What became of one run.
+#[derive(Debug, Clone)]
+pub struct Reaped {
+    pub run: RunId,
+    pub task: Option<TaskId>,
+    pub action: Action,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Finished,
+    /// Handed over, but longer at work than the caller wanted to wait.
+    Finishing,
+    /// It never was a run.
+    Removed,
+    Left,
+}
+
+impl Action {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Finishing => "finishing",
+            Self::Removed => "removed",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// Every dead run of the project, and what crashes left. Runs that live are not in the answer.
+pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
+    let listing = directory::list(&ctx.layout.runs())?;
+    for path in &listing.retired {
+        drop(delete::delete_tree(path));
+    }
+    for path in &listing.unfinished {
+        drop(collect_unfinished(path));
+    }
+    let mut reaped = some(ctx, &listing.runs, patience);
+    reaped.extend(lost::settle_all(ctx)?);
+    Ok(reaped)
+}
+
+/// The dead runs of one task.
+pub fn of_task(ctx: &Context, task: &TaskId, patience: Duration) -> Result<Vec<Reaped>> {
+    let mut runs = directory::list(&ctx.layout.runs())?.runs;
+    runs.retain(|run| run.spec().is_ok_and(|spec| spec.task_id == *task));
+    let mut reaped = some(ctx, &runs, patience);
+    reaped.extend(lost::settle(ctx, task)?);
+    Ok(reaped)
+}
+
+pub fn one(ctx: &Context, run: &RunId, patience: Duration) -> Option<Reaped> {
+    some(ctx, &[RunDir::at(ctx.layout.run_dir(run))], patience).pop()
+}
+
+/// Ends a run for which no proof can be had, because a person says that nobody runs it.
+pub fn forced(ctx: &Context, run: &RunId) -> Result<Reaped> {
+    let directory = RunDir::at(ctx.layout.run_dir(run));
+    match directory.take()? {
+        Take::Taken(life) => Ok(settle(begin(ctx, &directory, life, true), far())),
+        Take::Held => {
+            let message =
+                format!("{run} is supervised, or being finished, by a process of this machine");
+            Err(Failure::new(Code::StillRunning, message)
+                .hint(format!("lattice worker stop {run}")))
+        }
+        Take::NotOurs => Err(Failure::new(
+            Code::IoError,
+            format!("{} belongs to another user", directory.path().display()),
+        )),
+        Take::Gone => lost::force(ctx, run),
+    }
+}
+
+/// All are handed over before the first is waited for.
+fn some(ctx: &Context, runs: &[RunDir], patience: Duration) -> Vec<Reaped> {
+    let begun: Vec<Begun> = runs.iter().filter_map(|run| attempt(ctx, run)).collect();
+    let deadline = Instant::now() + patience;
+    begun.into_iter().map(|begun| settle(begun, deadline)).collect()
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}
+
+/// A run that a supervisor is finishing now, or whose case was settled without one.
+struct Begun {
+    reaped: Reaped,
+    at_work: Option<Channel>,
+}
+
+fn attempt(ctx: &Context, run: &RunDir) -> Option<Begun> {
+    let id = run.run_id()?;
+    if ctx.own_run.as_ref() == Some(&id) {
+        return None;
+    }
+    match run.take() {
+        Ok(Take::Taken(life)) => Some(begin(ctx, run, life, false)),
+        Ok(Take::Held | Take::Gone | Take::NotOurs) => None,
+        Err(error) => Some(left(id, None, error.to_string())),
+    }
+}
+
+fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
+    let id = run.run_id().expect("a directory is only taken under the name of a run");
+    let spec = match run.spec() {
+        Ok(spec) => spec,
+        Err(failure) => return left(id, None, failure.to_string()),
+    };
+    let task = Some(spec.task_id.clone());
+    match examine(&ctx.layout, run, &spec, forced) {
+        Ok(Verdict::NeverRan) => match remove(run) {
+            Ok(()) => done(id, task, Action::Removed, "it was given up before it started"),
+            Err(error) => left(id, task, error.to_string()),
+        },
+        Ok(Verdict::Leave(why)) => left(id, task, why),
+        Ok(Verdict::Dead(facts)) => {
+            let role = if forced { Role::FinishForced } else { Role::Finish };
+            match handover::start(ctx, run, life, role) {
+                Ok(channel) => {
+                    let reason =
+                        serde_json::json!(facts.reason).as_str().unwrap_or_default().to_owned();
+                    let reaped = Reaped { run: id, task, action: Action::Finishing, reason };
+                    Begun { reaped, at_work: Some(channel) }
+                }
+                Err(failure) => left(id, task, failure.to_string()),
+            }
+        }
+        Err(failure) => left(id, task, failure.to_string()),
+    }
+}
+
+/// The finisher's last line says how it went; its silence means that it was killed, and the next call goes on.
+fn settle(begun: Begun, deadline: Instant) -> Reaped {
+    let Begun { mut reaped, at_work } = begun;
+    let Some(mut channel) = at_work else { return reaped };
+    match channel.receive_within(deadline.saturating_duration_since(Instant::now())) {
+        Ok(Received::Line(line)) if line == "done" => {
+            // Its locks fall with its exit, which closes the channel: only then is the run over for everybody.
+            drop(channel.receive_within(Duration::from_secs(1)));
+            reaped.action = Action::Finished;
+        }
+        Ok(Received::Line(why)) => (reaped.action, reaped.reason) = (Action::Left, why),
+        Ok(Received::Closed) => {
+            (reaped.action, reaped.reason) = (Action::Left, "its finisher was killed".to_owned());
+        }
+        Ok(Received::Nothing) | Err(_) => {}
+    }
+    reaped
+}
+
+fn left(run: RunId, task: Option<TaskId>, why: String) -> Begun {
+    done(run, task, Action::Left, &why)
+}
+
+fn done(run: RunId, task: Option<TaskId>, action: Action, reason: &str) -> Begun {
+    Begun { reaped: Reaped { run, task, action, reason: reason.to_owned() }, at_work: None }
+}
+
+/// Renamed first: without its lock a directory must not look like a run.
+pub fn remove(run: &RunDir) -> std::io::Result<()> {
+    let name = run.path().file_name().expect("a run's directory has a name").to_string_lossy();
+    let old = run.path().with_file_name(format!(".old-{}", name.trim_start_matches(".new-")));
+    fs_err::rename(run.path(), &old)?;
+    delete::delete_tree(&old)
+}
+
+fn collect_unfinished(path: &Path) -> std::io::Result<()> {
+    let directory = RunDir::at(path);
+    match directory.take()? {
+        // Held until the rename is done, so that its maker, if it wakes up, finds another inode at the path.
+        Take::Taken(_life) => remove(&directory),
+        Take::Gone if is_old(path) => remove(&directory),
+        Take::Gone | Take::Held | Take::NotOurs => Ok(()),
+    }
+}
+
+fn is_old(path: &Path) -> bool {
+    let age = fs_err::symlink_metadata(path).and_then(|metadata| metadata.modified());
+    age.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > YOUNG))
+}

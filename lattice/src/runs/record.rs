@@ -1,0 +1,56 @@
+//! `logs/workers/<RunId>.json`: what stays of a run after its directory is gone.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::directory::read_json;
+use crate::model::event::Event;
+use crate::model::failure::Result;
+use crate::model::ids::RunId;
+use crate::model::run::{Engine, Spec, Supervisors};
+use crate::storage::layout::Layout;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    pub spec: Spec,
+    pub supervisor: Option<Supervisors>,
+    pub engine: Option<Engine>,
+    /// The terminal event.
+    pub terminal: Value,
+}
+
+impl Record {
+    pub fn event(&self) -> Option<Event> {
+        Event::from_value(self.terminal.clone())
+    }
+}
+
+pub fn path(layout: &Layout, run: &RunId) -> PathBuf {
+    layout.worker_logs().join(format!("{run}.json"))
+}
+
+pub fn read(layout: &Layout, run: &RunId) -> Result<Option<Record>> {
+    let path = path(layout, run);
+    match fs_err::symlink_metadata(&path) {
+        Ok(_) => read_json(&path).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The runs that have a record, oldest first: a RunId sorts by its time.
+pub fn all(layout: &Layout) -> Result<Vec<RunId>> {
+    let entries = match fs_err::read_dir(layout.worker_logs()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut runs: Vec<RunId> = entries
+        .filter_map(|entry| RunId::parse(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?))
+        .collect();
+    runs.sort();
+    Ok(runs)
+}

@@ -1,0 +1,40 @@
+//! Which processes below a run belong to another run: a run started inside a run outlives it.
+
+use std::path::Path;
+
+use super::directory::RunDir;
+use crate::model::ids::RunId;
+use crate::process::table;
+
+/// The roles whose processes are supervisors, by the first argument that they run with.
+const SUPERVISORS: &[&str] = &["stage0", "warden", "shim", "finish"];
+
+/// Whether `pid` supervises a run other than `own`, one whose life lock is busy. A recorded warden or shim must be
+/// the very process of the record; a stage 0 or one that has published nothing yet lives for milliseconds.
+pub fn is_other_supervisor(own: &RunId, pid: i32) -> bool {
+    let arguments = table::arguments(pid);
+    let [_, role, .., directory] =
+        arguments.iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()[..]
+    else {
+        return false;
+    };
+    if !SUPERVISORS.iter().any(|name| role == name) {
+        return false;
+    }
+    let directory = RunDir::at(Path::new(directory));
+    let other = directory.run_id().is_some_and(|run| run != *own);
+    other && directory.is_held() && is_recorded(&directory, pid)
+}
+
+fn is_recorded(directory: &RunDir, pid: i32) -> bool {
+    let (Some(supervisors), Some(process)) = (directory.supervisors(), table::stat(pid)) else {
+        return true;
+    };
+    let mut recorded = supervisors.shim.iter().chain([&supervisors.warden]);
+    let held =
+        recorded.any(|identity| identity.pid == pid && identity.start_ticks == process.start_ticks);
+    // A reaper takes over without a place of its own in the record.
+    held || table::arguments(pid)
+        .get(1)
+        .is_some_and(|role| role == "finish" || role == "stage0" || role == "shim")
+}

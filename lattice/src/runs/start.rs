@@ -1,0 +1,197 @@
+//! Starting a run: everything that can be checked is checked, a supervisor is proved alive, and only then the
+//! event is recorded.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+
+use super::context::Context;
+use super::directory::RunDir;
+use super::handover::{self, GO, Hello, NO, Role, VERSION};
+use super::{create, preflight, reap};
+use crate::model::event::Event;
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::{RunId, TaskId};
+use crate::model::run::Spec;
+use crate::model::terminal;
+use crate::process::channel::{Channel, Received};
+use crate::process::helper::Helpers;
+use crate::storage::replace;
+use crate::storage::task::TaskTxn;
+
+/// The supervisor answers within milliseconds; a cold binary on a slow disk may need seconds.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// An open run may die while we look at it; more often than this is no coincidence.
+const ATTEMPTS: usize = 3;
+
+pub struct Request {
+    pub task: TaskId,
+    pub worker: String,
+    pub commit: Option<String>,
+    pub timeout: Option<Duration>,
+    pub actor: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Started {
+    pub run: RunId,
+    pub task: TaskId,
+    pub short_id: Option<String>,
+    pub worker: String,
+    pub warden_pid: i32,
+    pub commit_sha: String,
+    pub log_path: PathBuf,
+    pub worktree_path: Option<PathBuf>,
+    /// What the caller should know although nothing is wrong.
+    pub notes: Vec<String>,
+}
+
+pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Started> {
+    reap::of_task(ctx, &request.task, reap::PATIENCE)?;
+    let checked = preflight::check(ctx, request, helpers)?;
+    refuse_if_open(ctx, &checked.spec)?;
+    let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
+    let mut channel = match handover::start(ctx, &run, life, Role::Warden) {
+        Ok(channel) => channel,
+        Err(failure) => {
+            // Nothing was spawned, so the lock that `start` consumed is free and the directory nobody's.
+            drop(reap::remove(&run));
+            return Err(failure);
+        }
+    };
+    let hello = hear(&mut channel)?;
+    // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
+    let mask = block_terminal_signals()?;
+    let decided = record(ctx, &run, &checked.spec, &channel);
+    if decided.is_err() {
+        call_off(&mut channel);
+    }
+    mask.thread_set_mask().map_err(|error| Failure::io("cannot restore the signal mask", error))?;
+    decided?;
+    Ok(started(ctx, checked, &hello))
+}
+
+fn started(ctx: &Context, checked: preflight::Checked, hello: &Hello) -> Started {
+    let preflight::Checked { spec, notes } = checked;
+    Started {
+        run: spec.run_id,
+        task: spec.task_id,
+        short_id: spec.short_id,
+        worker: spec.worker,
+        warden_pid: hello.pid,
+        commit_sha: spec.commit_sha,
+        log_path: ctx.layout.dir.join(spec.log_path),
+        worktree_path: spec.worktree_path,
+        notes,
+    }
+}
+
+fn hear(channel: &mut Channel) -> Result<Hello> {
+    let hello: Hello = match channel.receive_within(READY_WITHIN)? {
+        Received::Line(line) => {
+            serde_json::from_str(&line).map_err(|_| mute(&format!("said {line:?}")))?
+        }
+        Received::Closed => return Err(mute("ended before it was ready")),
+        Received::Nothing => return Err(mute("did not get ready within 10 s")),
+    };
+    if hello.version == VERSION {
+        return Ok(hello);
+    }
+    let message = format!("lattice is {VERSION}, but lattice-shim is {}", hello.version);
+    Err(Failure::new(Code::VersionMismatch, message)
+        .hint("install both from one build: scripts/install"))
+}
+
+fn mute(what: &str) -> Failure {
+    Failure::new(Code::SpawnError, format!("the supervisor {what}; nothing was started"))
+        .hint("run `lattice worker reap`, then try again")
+}
+
+/// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us.
+fn record(ctx: &Context, run: &RunDir, spec: &Spec, channel: &Channel) -> Result<()> {
+    let line = append_start(ctx, spec)?;
+    // The copy brings the start back if git takes the line away under the run. Should it fail, the line stands.
+    drop(replace::publish_exclusive(&run.started(), line.as_bytes()));
+    // A supervisor that has died since is for the next reaper to find: the run has begun.
+    drop(channel.send(GO));
+    Ok(())
+}
+
+fn append_start(ctx: &Context, spec: &Spec) -> Result<String> {
+    for _ in 0..ATTEMPTS {
+        let mut txn = TaskTxn::begin(&ctx.layout, &spec.task_id)?;
+        if txn.is_archived() {
+            return Err(preflight::archived(spec));
+        }
+        let Some(other) = open_run(txn.events(), &spec.worker) else {
+            let event = terminal::started(spec);
+            txn.append(&event)?;
+            drop(txn.write_snapshot());
+            return Ok(event.line());
+        };
+        if is_supervised(ctx, &other) {
+            return Err(already_running(spec, &other));
+        }
+        // Its lock is free. Nobody reaps under the task's locks, so: let go, reap, look again.
+        drop(txn);
+        reap::of_task(ctx, &spec.task_id, READY_WITHIN)?;
+    }
+    let message = format!("an earlier run of {} on {} cannot be ended", spec.worker, display(spec));
+    Err(Failure::new(Code::AlreadyRunning, message).hint("lattice worker reap"))
+}
+
+/// Before anything is made: sixteen callers at once need not all make a directory.
+fn refuse_if_open(ctx: &Context, spec: &Spec) -> Result<()> {
+    let (events, _, _) = crate::storage::task::read_task(&ctx.layout, &spec.task_id)?;
+    match open_run(&events, &spec.worker) {
+        Some(other) if is_supervised(ctx, &other) => Err(already_running(spec, &other)),
+        _ => Ok(()),
+    }
+}
+
+fn open_run(events: &[Event], worker: &str) -> Option<RunId> {
+    let open = crate::model::reduce::open_runs(events);
+    open.into_iter()
+        .find(|open| open.process_type.eq_ignore_ascii_case(worker))
+        .map(|open| open.run)
+}
+
+/// A run without a directory may be supervised elsewhere: only its own store can say, so it counts as alive.
+fn is_supervised(ctx: &Context, run: &RunId) -> bool {
+    let directory = RunDir::at(ctx.layout.run_dir(run));
+    !directory.exists() || directory.is_held()
+}
+
+fn already_running(spec: &Spec, other: &RunId) -> Failure {
+    let message = format!("{} is already running on {} as {other}", spec.worker, display(spec));
+    Failure::new(Code::AlreadyRunning, message)
+        .hint(format!("lattice worker wait {other}, or lattice worker stop {other}"))
+        .detail("run", other.as_str())
+}
+
+fn display(spec: &Spec) -> &str {
+    spec.short_id.as_deref().unwrap_or(spec.task_id.as_str())
+}
+
+/// The supervisor removes the directory and leaves; when the channel closes nothing of the attempt is left.
+fn call_off(channel: &mut Channel) {
+    if channel.send(NO).is_ok() {
+        drop(channel.receive_within(Duration::from_secs(5)));
+    }
+}
+
+fn block_terminal_signals() -> Result<SigSet> {
+    let signals: SigSet =
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP].into_iter().collect();
+    signals
+        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
+        .map_err(|error| Failure::io("cannot block signals", error))
+}
+
+/// The value of a variable of the caller.
+pub(super) fn variable(ctx: &Context, name: &str) -> Option<OsString> {
+    ctx.caller_env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+}

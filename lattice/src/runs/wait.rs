@@ -1,0 +1,111 @@
+//! Waiting for the end of a run: on its `ended` lock, which falls with its last supervisor, in any pid namespace.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::context::Context;
+use super::directory::RunDir;
+use super::{query, reap};
+use crate::model::event::Event;
+use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::{RunId, TaskId};
+
+/// How often a wait asks whether it is still wanted.
+const TICK: Duration = Duration::from_millis(100);
+
+/// While a reaper holds a dead run without its `ended`: bounded by the reaper's own limits.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Waits for the terminal event. `wanted` is asked at every tick, and its `false` ends the wait as interrupted.
+pub fn wait(
+    ctx: &Context,
+    run: &RunId,
+    task: &TaskId,
+    timeout: Option<Duration>,
+    wanted: &mut dyn FnMut() -> bool,
+) -> Result<Event> {
+    refuse_own(ctx, run)?;
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let directory = RunDir::at(ctx.layout.run_dir(run));
+    loop {
+        until_released(&directory, run, deadline, wanted)?;
+        let reaped = reap::one(ctx, run, remaining(deadline).min(Duration::from_secs(600)));
+        if let Some(event) = query::terminal(ctx, run, task)? {
+            return Ok(event);
+        }
+        if let Some(left) = reaped.filter(|reaped| reaped.action == reap::Action::Left) {
+            return Err(Failure::new(
+                Code::NotSupervised,
+                format!("{run} cannot be ended from here: {}", left.reason),
+            )
+            .hint(format!("lattice worker reap --force {run}")));
+        }
+        if !directory.exists() {
+            return Err(Failure::new(
+                Code::NotSupervised,
+                format!("{run} is open in the log, but nobody supervises it"),
+            )
+            .hint(format!("lattice worker reap --force {run}")));
+        }
+        pause(run, deadline, wanted)?;
+    }
+}
+
+fn refuse_own(ctx: &Context, run: &RunId) -> Result<()> {
+    if ctx.own_run.as_ref() != Some(run) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::ValidationError,
+        format!("{run} is the run that this command is part of"),
+    )
+    .hint("wait for it from outside"))
+}
+
+/// The blocking flock is a thread's: it cannot be given a time limit, and dies with the process.
+fn until_released(
+    directory: &RunDir,
+    run: &RunId,
+    deadline: Option<Instant>,
+    wanted: &mut dyn FnMut() -> bool,
+) -> Result<()> {
+    let Ok(ended) = fs_err::File::open(directory.ended()) else { return Ok(()) };
+    let ended = ended.into_file();
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || drop(send.send(ended.lock_shared())));
+    loop {
+        match receive.recv_timeout(TICK.min(remaining(deadline))) {
+            Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => still_wanted(run, deadline, wanted)?,
+        }
+    }
+}
+
+fn pause(run: &RunId, deadline: Option<Instant>, wanted: &mut dyn FnMut() -> bool) -> Result<()> {
+    thread::sleep(RETRY.min(remaining(deadline)));
+    still_wanted(run, deadline, wanted)
+}
+
+fn still_wanted(
+    run: &RunId,
+    deadline: Option<Instant>,
+    wanted: &mut dyn FnMut() -> bool,
+) -> Result<()> {
+    if !wanted() {
+        let message = format!("stopped watching; {run} goes on");
+        return Err(Failure::new(Code::Interrupted, message)
+            .hint(format!("to end it: lattice worker stop {run}")));
+    }
+    if remaining(deadline).is_zero() {
+        let message = format!("{run} is still running");
+        return Err(
+            Failure::new(Code::StillRunning, message).hint(format!("lattice worker logs {run} -f"))
+        );
+    }
+    Ok(())
+}
+
+fn remaining(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+}

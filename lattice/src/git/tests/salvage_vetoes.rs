@@ -145,3 +145,28 @@ fn work_in_a_submodule_is_a_veto() {
         "{veto}"
     );
 }
+
+/// Root reads everything: there is nothing to see then.
+#[test]
+fn what_may_not_be_read_is_a_veto() {
+    if rustix::process::geteuid().is_root() {
+        println!("skipped: root may read everything");
+        return;
+    }
+    let close = |path: &std::path::Path, mode| {
+        fs_err::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let run = Run::new();
+    run.write("secret", "x");
+    close(&run.worktree.join("secret"), 0o000);
+    assert!(run.veto().ends_with("Permission denied"));
+    close(&run.worktree.join("secret"), 0o600);
+    run.write("closed/file", "x");
+    close(&run.worktree.join("closed"), 0o000);
+    assert!(run.veto().contains("could not open directory 'closed/'"));
+    close(&run.worktree.join("closed"), 0o700);
+    close(&run.worktree, 0o000);
+    assert!(run.veto().starts_with("the worktree cannot be read"));
+    close(&run.worktree, 0o700);
+    run.saved();
+}

@@ -26,7 +26,7 @@ use crate::worktree;
 const TICK: Duration = Duration::from_secs(5);
 
 /// A checkout of a very big repository.
-const WORKTREE_LIMIT: Duration = Duration::from_secs(3600);
+const WORKTREE_LIMIT: Duration = Duration::from_hours(1);
 
 /// For what an engine that exited by itself has left behind.
 const SWEEP_GRACE: Duration = Duration::from_secs(2);
@@ -265,7 +265,7 @@ impl Shim<'_> {
     fn end(mut self, facts: Facts) -> Result<()> {
         self.output = None;
         self.turns.interrupted_by = None;
-        self.patience(Duration::from_secs(3600), facts.reason);
+        self.patience(Duration::from_hours(1), facts.reason);
         self.turns.tell(&Message::Ending { reason: facts.reason });
         let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;

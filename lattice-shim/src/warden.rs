@@ -23,12 +23,12 @@ use crate::messages::Message;
 use crate::seat::{self, Seat};
 
 /// Before the shim has said anything: it only has to exec and read a file.
-const FIRST_WORD: Duration = Duration::from_secs(60);
+const FIRST_WORD: Duration = Duration::from_mins(1);
 
 /// What a tree gets between TERM and KILL when its supervisor was killed: the record must not wait long.
 const ORPHAN_GRACE: Duration = Duration::from_millis(500);
 
-const UNTIL_ANSWERED: Duration = Duration::from_secs(3600);
+const UNTIL_ANSWERED: Duration = Duration::from_hours(1);
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut cli) = seat::take(directory)?;

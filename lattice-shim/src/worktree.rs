@@ -11,7 +11,7 @@ use lattice::model::run::Spec;
 use lattice::process::helper::Helpers;
 use lattice::process::identity;
 
-const STATUS_LIMIT: Duration = Duration::from_secs(60);
+const STATUS_LIMIT: Duration = Duration::from_mins(1);
 
 /// Makes the worktree of a run that wants one.
 pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {

@@ -63,13 +63,12 @@ pub fn default_dispositions_at_exec() {
 }
 
 /// Our own files are private, and a crash of ours leaves no core file with somebody's secrets in it.
-/// Returns the caller's umask, which belongs to the engine.
-pub fn restrict_own_files() -> u32 {
-    let callers = umask(Mode::from_bits_truncate(0o077));
+pub fn restrict_own_files() {
+    umask(Mode::from_bits_truncate(0o077));
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_CORE) {
+        // Lowering one's own limit cannot be refused.
         let _limited = setrlimit(Resource::RLIMIT_CORE, 0, hard);
     }
-    u32::from(callers.bits())
 }
 
 /// Standard input alone, as `take_standard_streams` does for all three.

@@ -57,7 +57,7 @@ pub fn children_usage() -> io::Result<Usage> {
         usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(Usage {
         cpu_seconds: microseconds as f64 / 1e6,
-        max_rss_kb: i64::from(usage.max_rss()).cast_unsigned(),
+        max_rss_kb: usage.max_rss().cast_unsigned(),
     })
 }
 

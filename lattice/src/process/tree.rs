@@ -12,7 +12,7 @@ use super::reap::{self, Child};
 use super::table::{self, Stat};
 
 /// A process in uninterruptible sleep may outlive SIGKILL; the record does not wait longer than this for it.
-pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(60);
+pub const UNKILLABLE_AFTER: Duration = Duration::from_mins(1);
 
 /// What a sweep had to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,10 @@ pub struct Plan<'a> {
 /// TERM and CONT to all, the grace, then KILL until there is no child left but spared ones. `pause` sleeps at
 /// most as long as it is told and returns early, with `true`, when the grace is to be cut short.
 /// The leader is reaped last, and not here.
-pub fn end(plan: &Plan<'_>, pause: &mut dyn FnMut(Duration) -> io::Result<bool>) -> io::Result<Swept> {
+pub fn end(
+    plan: &Plan<'_>,
+    pause: &mut dyn FnMut(Duration) -> io::Result<bool>,
+) -> io::Result<Swept> {
     let mut swept = Swept::default();
     if !others_alive(plan) {
         return Ok(swept);

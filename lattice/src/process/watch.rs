@@ -12,7 +12,8 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 /// The signals that ask a supervisor to stop; a second one of any means at once.
-pub const STOP_SIGNALS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+pub const STOP_SIGNALS: [Signal; 4] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// Signal handlers that only write a byte to a pipe, and the read end of that pipe.
 pub struct Watch {
@@ -39,20 +40,26 @@ impl Watch {
     }
 
     /// Returns at once when a signal has already arrived. `None` waits without an end.
-    pub fn wait(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Woken> {
-        let mut fds = vec![PollFd::from_borrowed_fd(self.delivery.get_read().as_fd(), PollFlags::IN)];
+    pub fn wait(
+        &mut self,
+        watched: &[BorrowedFd<'_>],
+        deadline: Option<Instant>,
+    ) -> io::Result<Woken> {
+        let mut fds =
+            vec![PollFd::from_borrowed_fd(self.delivery.get_read().as_fd(), PollFlags::IN)];
         fds.extend(watched.iter().map(|&fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         match poll(&mut fds, timeout(deadline).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let ready = fds[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
-        let signals = self.delivery.pending().filter_map(|raw| Signal::try_from(raw).ok()).collect();
+        let signals =
+            self.delivery.pending().filter_map(|raw| Signal::try_from(raw).ok()).collect();
         Ok(Woken { ready, signals })
     }
 }
 
 fn timeout(deadline: Option<Instant>) -> Option<Timespec> {
-    let left = deadline?.saturating_duration_since(Instant::now()).min(Duration::from_secs(86_400));
+    let left = deadline?.saturating_duration_since(Instant::now()).min(Duration::from_hours(24));
     Some(Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() })
 }

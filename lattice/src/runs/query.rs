@@ -272,17 +272,12 @@ pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<Run
     let (events, _, _) = task::read_task(&ctx.layout, &task)?;
     let newest =
         events.iter().rev().filter(|event| event.kind() == PROCESS_STARTED).find_map(Event::run);
-    match newest.filter(|run| ended && ctx.own_run.as_ref() != Some(run)) {
-        Some(run) => Ok(run),
-        None => {
-            let message = if ended {
-                format!("{text} has no run")
-            } else {
-                format!("{text} has no open run")
-            };
-            Err(Failure::new(Code::NotFound, message).hint("lattice worker ps --all"))
-        }
+    if let Some(run) = newest.filter(|run| ended && ctx.own_run.as_ref() != Some(run)) {
+        return Ok(run);
     }
+    let message =
+        if ended { format!("{text} has no run") } else { format!("{text} has no open run") };
+    Err(Failure::new(Code::NotFound, message).hint("lattice worker ps --all"))
 }
 
 fn task_of(ctx: &Context, run: &RunId) -> Result<TaskId> {

@@ -18,7 +18,7 @@ use crate::storage::delete;
 pub const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A `.new-` directory without a lock may be one that is being made right now, by a process that sleeps.
-const YOUNG: Duration = Duration::from_secs(60);
+const YOUNG: Duration = Duration::from_mins(1);
 
 /// What became of one run.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ fn some(ctx: &Context, runs: &[RunDir], patience: Duration) -> Vec<Reaped> {
 }
 
 fn far() -> Instant {
-    Instant::now() + Duration::from_secs(3600)
+    Instant::now() + Duration::from_hours(1)
 }
 
 /// A run that a supervisor is finishing now, or whose case was settled without one.
@@ -121,7 +121,7 @@ fn attempt(ctx: &Context, run: &RunDir) -> Option<Begun> {
     match run.take() {
         Ok(Take::Taken(life)) => Some(begin(ctx, run, life, false)),
         Ok(Take::Held | Take::Gone | Take::NotOurs) => None,
-        Err(error) => Some(left(id, None, error.to_string())),
+        Err(error) => Some(left(id, None, &error.to_string())),
     }
 }
 
@@ -129,15 +129,15 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     let id = run.run_id().expect("a directory is only taken under the name of a run");
     let spec = match run.spec() {
         Ok(spec) => spec,
-        Err(failure) => return left(id, None, failure.to_string()),
+        Err(failure) => return left(id, None, &failure.to_string()),
     };
     let task = Some(spec.task_id.clone());
     match examine(&ctx.layout, run, &spec, forced) {
         Ok(Verdict::NeverRan) => match remove(run) {
             Ok(()) => done(id, task, Action::Removed, "it was given up before it started"),
-            Err(error) => left(id, task, error.to_string()),
+            Err(error) => left(id, task, &error.to_string()),
         },
-        Ok(Verdict::Leave(why)) => left(id, task, why),
+        Ok(Verdict::Leave(why)) => left(id, task, &why),
         Ok(Verdict::Dead(facts)) => {
             let role = if forced { Role::FinishForced } else { Role::Finish };
             match handover::start(ctx, run, life, role) {
@@ -147,10 +147,10 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
                     let reaped = Reaped { run: id, task, action: Action::Finishing, reason };
                     Begun { reaped, at_work: Some(channel) }
                 }
-                Err(failure) => left(id, task, failure.to_string()),
+                Err(failure) => left(id, task, &failure.to_string()),
             }
         }
-        Err(failure) => left(id, task, failure.to_string()),
+        Err(failure) => left(id, task, &failure.to_string()),
     }
 }
 
@@ -173,8 +173,8 @@ fn settle(begun: Begun, deadline: Instant) -> Reaped {
     reaped
 }
 
-fn left(run: RunId, task: Option<TaskId>, why: String) -> Begun {
-    done(run, task, Action::Left, &why)
+fn left(run: RunId, task: Option<TaskId>, why: &str) -> Begun {
+    done(run, task, Action::Left, why)
 }
 
 fn done(run: RunId, task: Option<TaskId>, action: Action, reason: &str) -> Begun {

@@ -50,9 +50,8 @@ pub fn file_system(layout: &Layout) -> Result<String> {
 }
 
 #[cfg(target_os = "linux")]
-#[expect(clippy::unnecessary_cast, reason = "the width of f_type differs between architectures")]
 fn name_of(found: &rustix::fs::StatFs) -> String {
-    let name = match found.f_type as u32 {
+    let name = match u64::try_from(found.f_type).unwrap_or_default() {
         0x6969 => "nfs",
         0x517B => "smb",
         0xFE53_4D42 => "smb2",

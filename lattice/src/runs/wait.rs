@@ -30,7 +30,7 @@ pub fn wait(
     let directory = RunDir::at(ctx.layout.run_dir(run));
     loop {
         until_released(&directory, run, deadline, wanted)?;
-        let reaped = reap::one(ctx, run, remaining(deadline).min(Duration::from_secs(600)));
+        let reaped = reap::one(ctx, run, remaining(deadline).min(Duration::from_mins(10)));
         if let Some(event) = query::terminal(ctx, run, task)? {
             return Ok(event);
         }

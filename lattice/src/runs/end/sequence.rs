@@ -18,7 +18,7 @@ use crate::runs::directory::RunDir;
 use crate::storage::layout::Layout;
 
 /// A log that is full or locked is tried again for this long; then the next call of anybody goes on.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// One run at its end. The caller holds its life lock.
 pub struct End<'a> {

@@ -92,7 +92,8 @@ fn source(args: &AttachArgs) -> Result<Source> {
     let refuse = |message: &str| Failure::new(Code::ValidationError, message);
     match (&args.source, &args.inline) {
         (Some(_), Some(_)) => {
-            Err(refuse("there is a source and an --inline text; only one of them can be meant"))
+            Err(refuse("there is a source and an --inline text; only one of them can be meant")
+                .hint("leave one of them out"))
         }
         (None, None) => Err(refuse("there is nothing to attach")
             .hint("name a file or a URL behind the task, or give a text with --inline")),
@@ -102,7 +103,8 @@ fn source(args: &AttachArgs) -> Result<Source> {
         }
         (Some(path), None) if Path::new(path).is_file() => Ok(Source::File(path.into())),
         (Some(path), None) => {
-            Err(Failure::new(Code::NotFound, format!("there is no file '{path}'")))
+            Err(Failure::new(Code::NotFound, format!("there is no file '{path}'"))
+                .hint("name a regular file, or a URL that begins with http:// or https://"))
         }
     }
 }

@@ -65,7 +65,8 @@ fn body(args: &CommentArgs) -> Result<String> {
     let refuse = |message: &str| Failure::new(Code::ValidationError, message);
     let text = match (&args.text, args.file.as_deref()) {
         (Some(_), Some(_)) => {
-            return Err(refuse("there is a comment and a --file; only one of them can be meant"));
+            return Err(refuse("there is a comment and a --file; only one of them can be meant")
+                .hint("leave one of them out"));
         }
         (None, None) => {
             return Err(refuse("there is nothing to add")
@@ -82,7 +83,7 @@ fn body(args: &CommentArgs) -> Result<String> {
         (None, Some(path)) => fs_err::read_to_string(path)?,
     };
     match text.trim() {
-        "" => Err(refuse("the comment is empty")),
+        "" => Err(refuse("the comment is empty").hint("write something other than white space")),
         text => Ok(text.to_owned()),
     }
 }
@@ -91,22 +92,20 @@ fn body(args: &CommentArgs) -> Result<String> {
 fn check_parent(events: &[Event], parent: &str) -> Result<()> {
     let text =
         |event: &Event, key: &str| event.data().get(key).and_then(Value::as_str).map(str::to_owned);
-    let refuse = |why: &str| {
-        Err(Failure::new(Code::ValidationError, format!("cannot reply to {parent}: {why}")))
+    let refuse = |why: &str, hint: String| {
+        let message = format!("cannot reply to {parent}: {why}");
+        Err(Failure::new(Code::ValidationError, message).hint(hint))
     };
+    let look = || "`lattice show TASK --json` has the IDs of all comments".to_owned();
     let found = events.iter().find(|event| event.kind() == COMMENT_ADDED && event.id() == parent);
     let deleted = |event: &Event| {
         event.kind() == COMMENT_DELETED && text(event, "comment_id").as_deref() == Some(parent)
     };
     match found {
-        None => refuse("this task has no such comment"),
-        Some(_) if events.iter().any(deleted) => refuse("it was deleted"),
+        None => refuse("this task has no such comment", look()),
+        Some(_) if events.iter().any(deleted) => refuse("it was deleted", look()),
         Some(comment) => match text(comment, "parent_id") {
-            Some(first) => Err(Failure::new(
-                Code::ValidationError,
-                format!("cannot reply to {parent}: it is a reply"),
-            )
-            .hint(format!("reply to the first comment instead: --reply-to {first}"))),
+            Some(first) => refuse("it is a reply itself", format!("--reply-to {first}")),
             None => Ok(()),
         },
     }

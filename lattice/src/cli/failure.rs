@@ -24,8 +24,7 @@ pub(crate) fn exit_code(out: &Out, result: Result<()>) -> ExitCode {
 fn report(out: &Out, failure: &Failure) -> ExitCode {
     // Wrong words are told like the parser tells them: in text, whatever form the answer would have had.
     let in_json = out.is_json() && failure.code() != Code::Usage;
-    let written = in_json
-        && out.envelope(false, "error", as_json(failure)).and_then(|()| out.flush()).is_ok();
+    let written = in_json && out.error(as_json(failure)).and_then(|()| out.flush()).is_ok();
     if !written && !out.is_closed() {
         print(out, failure);
     }
@@ -44,7 +43,7 @@ fn print(out: &Out, failure: &Failure) {
         // The failure itself matters more.
     }
     note(format_args!("{} {failure}", out.error_paint.error("Error:")));
-    if let Some(hint) = failure.hint_text() {
+    if let Some(hint) = hint(failure) {
         note(format_args!("  {} {hint}", out.error_paint.hint("hint:")));
     }
 }
@@ -53,10 +52,19 @@ fn as_json(failure: &Failure) -> Value {
     let mut error: Map<String, Value> = failure.details().clone();
     error.insert("code".to_owned(), failure.code().as_str().into());
     error.insert("message".to_owned(), failure.message().into());
-    if let Some(hint) = failure.hint_text() {
+    if let Some(hint) = hint(failure) {
         error.insert("hint".to_owned(), hint.into());
     }
     Value::Object(error)
+}
+
+/// What to do next. The system's own errors come without one; there the same things are worth a look.
+fn hint(failure: &Failure) -> Option<&str> {
+    failure.hint_text().or(match failure.code() {
+        Code::IoError => Some("look at the permissions of that path, and at the room on its disk"),
+        Code::Internal => Some("this is a bug in lattice: please report it"),
+        _ => None,
+    })
 }
 
 /// The one line of a panic.

@@ -65,8 +65,6 @@ fn run(
 }
 
 fn interrupted(key: &str, event: &Event) -> Failure {
-    Failure::new(
-        Code::Interrupted,
-        format!("interrupted in the hook {key}: {} is recorded all the same", event.id()),
-    )
+    Failure::new(Code::Interrupted, format!("interrupted in the hook {key}"))
+        .hint(format!("{} is recorded all the same", event.id()))
 }

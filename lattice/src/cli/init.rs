@@ -1,18 +1,14 @@
 //! `lattice init`
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
-use fs_err::OpenOptions;
 use serde_json::{Map, Value, json};
 
 use lattice::model::config::{Config, Fresh};
 use lattice::model::failure::{Code, Failure, Result};
-use lattice::model::json;
 use lattice::storage::layout::Layout;
-use lattice::storage::replace::publish_exclusive;
-use lattice::storage::{gitfiles, task};
+use lattice::storage::{scaffold, task};
 
 use super::identity::checked_actor;
 use super::session::Session;
@@ -82,10 +78,10 @@ const OPINIONATED: [(&str, &str); 9] = [
 
 pub(crate) fn init(session: &Session, args: &InitArgs) -> Result<()> {
     let layout = layout(session, args)?;
-    let config = config(args)?;
-    let completed = complete(&layout, args, &config)?;
-    // The configuration is last: as long as it is missing, the next `init` goes on where this one was killed.
-    let created = publish(&layout.config(), config.file_text().as_bytes())?;
+    let exists = fs_err::symlink_metadata(layout.config()).is_ok();
+    let config = if exists { task::read_config(&layout)? } else { config(args)? };
+    let completed = scaffold::complete(&layout, &config, &context(&layout, args))?;
+    let created = !exists && scaffold::publish_config(&layout, &config)?;
     let config = if created { config } else { task::read_config(&layout)? };
     let human = if created { summary(&layout, args, &config) } else { already(completed) };
     let data = json!({"created": created, "path": layout.root.display().to_string(), "config": config.raw()});
@@ -99,7 +95,8 @@ fn layout(session: &Session, args: &InitArgs) -> Result<Layout> {
         return Err(Failure::new(
             Code::Usage,
             format!("--path {} is no directory", root.display()),
-        ));
+        )
+        .hint("make the directory first"));
     }
     let layout = Layout::at(&fs_err::canonicalize(root)?);
     if layout.dir.symlink_metadata().is_ok() && !layout.dir.is_dir() {
@@ -155,32 +152,6 @@ fn code(what: &str, text: &str) -> Result<String> {
     }
     Err(Failure::new(Code::ValidationError, format!("'{text}' is no {what}"))
         .hint("use 1 to 5 letters, such as LAT"))
-}
-
-/// Everything but the configuration; what is there stays. `true` if anything was missing.
-fn complete(layout: &Layout, args: &InitArgs, config: &Config) -> Result<bool> {
-    layout.ensure_dirs()?;
-    // The Python tool's own places.
-    for dir in ["resources", "sessions/archive"] {
-        fs_err::create_dir_all(layout.dir.join(dir))?;
-    }
-    OpenOptions::new().append(true).create(true).open(layout.lifecycle_log())?;
-    let mut completed = gitfiles::ensure(layout)?;
-    if config.project_code().is_some() {
-        let ids = json!({"map": {}, "next_seqs": {}, "schema_version": 2});
-        completed |= publish(&layout.ids(), json::pretty(&ids).as_bytes())?;
-    }
-    completed |= publish(&layout.dir.join("context.md"), context(layout, args).as_bytes())?;
-    Ok(completed)
-}
-
-/// `false` if the file is there already.
-fn publish(path: &Path, bytes: &[u8]) -> Result<bool> {
-    match publish_exclusive(path, bytes) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn context(layout: &Layout, args: &InitArgs) -> String {

@@ -10,6 +10,7 @@ use lattice::model::reduce::Snapshot;
 use lattice::storage::task::{list_snapshots, read_config};
 
 use super::out::Form;
+use super::runs::{context, reap_dead};
 use super::session::Session;
 use crate::render;
 
@@ -48,6 +49,7 @@ pub(crate) struct ListArgs {
 
 pub(crate) fn list(session: &Session, args: &ListArgs) -> Result<()> {
     let layout = session.layout()?;
+    reap_dead(session, &context(session, &layout));
     let config = read_config(&layout)?;
     let status = args.status.as_deref().map(|text| status_filter(session, &config, text));
     let (tasks, unreadable) = list_snapshots(&layout, args.include_archived);

@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod interrupt;
 pub(crate) mod list;
 pub(crate) mod out;
+pub(crate) mod runs;
 pub(crate) mod session;
 pub(crate) mod show;
 pub(crate) mod worker;
@@ -81,7 +82,7 @@ enum Command {
     Comment(comment::CommentArgs),
     Attach(attach::AttachArgs),
     #[command(subcommand)]
-    Worker(worker::WorkerCommand),
+    Worker(worker::command::WorkerCommand),
 }
 
 /// Runs the command that the process was given.
@@ -103,7 +104,7 @@ fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::List(args) => list::list(session, &args),
         Command::Comment(args) => comment::comment(session, &args),
         Command::Attach(args) => attach::attach(session, &args),
-        Command::Worker(command) => worker::worker(session, command),
+        Command::Worker(command) => worker::command::worker(session, command),
     }
 }
 

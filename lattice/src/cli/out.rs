@@ -25,6 +25,8 @@ pub(crate) struct Out {
     pub(crate) error_paint: Paint,
     stdout: RefCell<BufWriter<Stdout>>,
     warnings: RefCell<Vec<String>>,
+    /// Data that goes with a failure.
+    kept: RefCell<Option<Value>>,
     closed: Cell<bool>,
 }
 
@@ -37,6 +39,7 @@ impl Out {
             error_paint,
             stdout,
             warnings: RefCell::default(),
+            kept: RefCell::default(),
             closed: Cell::new(false),
         }
     }
@@ -65,14 +68,25 @@ impl Out {
 
     /// A success envelope.
     pub(crate) fn data(&self, data: Value) -> Result<()> {
-        self.envelope(true, "data", data)
+        self.envelope(true, [("data", Some(data))])
+    }
+
+    /// A failure envelope; with the data, if the command got as far as that.
+    pub(crate) fn error(&self, error: Value) -> Result<()> {
+        self.envelope(false, [("error", Some(error)), ("data", self.kept.take())])
+    }
+
+    /// Keeps an answer that a failure is about to go with.
+    pub(crate) fn keep(&self, data: Value) {
+        self.kept.replace(Some(data));
     }
 
     /// An envelope ends with an empty line, like that of the Python tool.
-    pub(crate) fn envelope(&self, ok: bool, key: &str, value: Value) -> Result<()> {
+    fn envelope<const N: usize>(&self, ok: bool, parts: [(&str, Option<Value>); N]) -> Result<()> {
         let mut envelope = Map::new();
-        envelope.insert(key.to_owned(), value);
         envelope.insert("ok".to_owned(), Value::Bool(ok));
+        envelope
+            .extend(parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         let warnings = self.warnings.take();
         if !warnings.is_empty() {
             envelope.insert("warnings".to_owned(), warnings.into());

@@ -14,6 +14,7 @@ use lattice::storage::layout::Layout;
 use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
 
 use super::out::Form;
+use super::runs::{context, reap_dead};
 use super::session::Session;
 use crate::render::task::{self, Page};
 
@@ -51,6 +52,7 @@ struct Found {
 
 pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     let layout = session.layout()?;
+    reap_dead(session, &context(session, &layout));
     let config = read_config(&layout)?;
     let id = resolve_task(&layout, &args.task)?;
     let found = find(session, &layout, &config, &id)?;

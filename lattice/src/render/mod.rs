@@ -3,3 +3,4 @@
 pub(crate) mod event;
 pub(crate) mod paint;
 pub(crate) mod task;
+pub(crate) mod worker;

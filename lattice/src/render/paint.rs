@@ -29,10 +29,6 @@ impl Paint {
         self.with(AnsiColor::Green.on_default(), text)
     }
 
-    pub(crate) fn dim(self, text: &str) -> String {
-        self.with(Style::new().dimmed(), text)
-    }
-
     fn with(self, style: Style, text: &str) -> String {
         if self.on { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }

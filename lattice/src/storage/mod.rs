@@ -10,4 +10,5 @@ pub mod lock;
 pub mod log;
 mod mounts;
 pub mod replace;
+pub mod scaffold;
 pub mod task;

@@ -1,5 +1,7 @@
 //! `lattice worker`: definitions, and the runs that they become.
 
+pub(crate) mod command;
+mod duration;
 mod list;
 mod logs;
 mod ps;
@@ -7,50 +9,6 @@ mod reap;
 mod run;
 mod show;
 mod stop;
+mod tail;
 mod wait;
-
-use clap::Subcommand;
-
-use lattice::model::failure::Result;
-
-use super::session::Session;
-
-/// Run workers on tasks, and watch, end and inspect the runs
-///
-/// A worker is a file `workers/*.json` in the project root: what to run, how long it may take, and in which
-/// surroundings. A run is one execution of a worker on a task. It is named by the ID of its start event; the
-/// last 4 or more characters will do wherever a RUN is asked for.
-#[derive(Debug, Subcommand)]
-#[command(after_help = EXAMPLES)]
-pub(crate) enum WorkerCommand {
-    Run(run::RunArgs),
-    List(list::ListArgs),
-    Ps(ps::PsArgs),
-    Show(show::ShowArgs),
-    Logs(logs::LogsArgs),
-    Wait(wait::WaitArgs),
-    Stop(stop::StopArgs),
-    Reap(reap::ReapArgs),
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  lattice worker list                        which workers there are, and what is wrong with the broken ones
-  lattice worker run Review LAT-42           start one; it goes on by itself
-  lattice worker run Review LAT-42 --follow  start one and watch it
-  lattice worker ps                          what runs now
-  lattice worker logs LAT-42 -f              what it prints
-  lattice worker stop LAT-42                 end it: the end is recorded as failed, stopped";
-
-pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
-    match command {
-        WorkerCommand::Run(args) => run::run(session, &args),
-        WorkerCommand::List(args) => list::list(session, &args),
-        WorkerCommand::Ps(args) => ps::ps(session, &args),
-        WorkerCommand::Show(args) => show::show(session, &args),
-        WorkerCommand::Logs(args) => logs::logs(session, &args),
-        WorkerCommand::Wait(args) => wait::wait(session, &args),
-        WorkerCommand::Stop(args) => stop::stop(session, &args),
-        WorkerCommand::Reap(args) => reap::reap(session, &args),
-    }
-}
+mod watch;

@@ -1,14 +1,156 @@
 //! `lattice worker ps`
 
+use std::time::Duration;
+
 use clap::Args;
+use serde_json::{Map, Value, json};
 
-use lattice::model::failure::{Failure, Result};
+use lattice::model::event::Event;
+use lattice::model::failure::Result;
+use lattice::runs::context::Context;
+use lattice::runs::query::{self, OpenRow};
+use lattice::runs::record::{self, Record};
+use lattice::storage::task::read_task;
 
+use crate::cli::out::Form;
+use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
+use crate::render::worker::{self, Row};
 
+const LIMIT: usize = 50;
+
+/// List the runs that are open
 #[derive(Debug, Args)]
-pub(crate) struct PsArgs {}
+#[command(after_help = "\
+Examples:
+  lattice worker ps
+  lattice worker ps --all --limit 5
+  lattice worker ps --json | jq -r '.data[] | select(.remaining_seconds < 60) | .run'
 
-pub(crate) fn ps(_session: &Session, _args: &PsArgs) -> Result<()> {
-    Err(Failure::internal("not there yet"))
+States: starting, running, ending; dead: its supervisors are gone, `lattice worker reap` says why it is
+still there; unsupervised: started elsewhere or by another tool.")]
+pub(crate) struct PsArgs {
+    /// Ended runs too, newest first
+    #[arg(long)]
+    all: bool,
+    /// At most so many [default with --all: 50]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+pub(crate) fn ps(session: &Session, args: &PsArgs) -> Result<()> {
+    let ctx = context(session, &session.layout()?);
+    reap_dead(session, &ctx);
+    let mut rows: Vec<Row> = query::open(&ctx)?.iter().map(open_row).collect();
+    let mut limit = args.limit.unwrap_or(usize::MAX);
+    if args.all {
+        limit = args.limit.unwrap_or(LIMIT);
+        rows.reverse();
+        rows.extend(ended_rows(session, &ctx, &rows, limit)?);
+        rows.sort_by(|one, other| other.run.cmp(&one.run));
+    }
+    rows.truncate(limit);
+    match session.out.form() {
+        Form::Json => session.out.data(rows.iter().map(|row| as_json(row, args.all)).collect()),
+        Form::Quiet => rows.iter().try_for_each(|row| session.out.line(&row.run)),
+        Form::Human if rows.is_empty() && args.all => session.out.line("No worker processes."),
+        Form::Human if rows.is_empty() => session.out.line("No active worker processes."),
+        Form::Human => {
+            rows.iter().try_for_each(|row| session.out.line(worker::row(row, session.out.paint)))
+        }
+    }
+}
+
+fn open_row(open: &OpenRow) -> Row {
+    Row {
+        run: open.run.to_string(),
+        task: open.task.to_string(),
+        short_id: open.short_id.clone(),
+        title: open.title.clone(),
+        archived: open.archived,
+        worker: open.worker.clone(),
+        commit_sha: open.commit_sha.clone(),
+        started_at: open.started_at.clone(),
+        state: open.state.as_str(),
+        age: open.age,
+        remaining: open.remaining,
+        engine_pid: open.engine_pid,
+        supervisor_pid: open.supervisor_pid,
+        log_path: open.log_path.display().to_string(),
+        log_bytes: open.log_bytes,
+        ended: None,
+    }
+}
+
+/// The newest records of runs that are not open. A record that cannot be read is named and left out.
+fn ended_rows(session: &Session, ctx: &Context, open: &[Row], limit: usize) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for run in record::all(&ctx.layout)?.into_iter().rev().take(limit) {
+        if open.iter().any(|row| row.run == run.as_str()) {
+            continue;
+        }
+        match record::read(&ctx.layout, &run) {
+            Ok(Some(record)) => rows.push(ended_row(ctx, record)),
+            // It was pruned since.
+            Ok(None) => {}
+            Err(failure) => session.out.warn(failure),
+        }
+    }
+    Ok(rows)
+}
+
+fn ended_row(ctx: &Context, record: Record) -> Row {
+    let ended = record.event();
+    let spec = record.spec;
+    let task = read_task(&ctx.layout, &spec.task_id).ok();
+    let log_path = ctx.layout.dir.join(&spec.log_path);
+    Row {
+        run: spec.run_id.to_string(),
+        title: task.as_ref().map(|(_, task, _)| task.title().to_owned()).unwrap_or_default(),
+        archived: task.is_some_and(|(_, _, archived)| archived),
+        task: spec.task_id.to_string(),
+        short_id: spec.short_id,
+        worker: spec.worker,
+        commit_sha: spec.commit_sha,
+        started_at: spec.started_at,
+        state: "ended",
+        age: None,
+        remaining: None,
+        engine_pid: None,
+        supervisor_pid: None,
+        log_bytes: fs_err::metadata(&log_path).map_or(0, |metadata| metadata.len()),
+        log_path: log_path.display().to_string(),
+        ended,
+    }
+}
+
+fn as_json(row: &Row, all: bool) -> Value {
+    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
+    let ended = row.ended.as_ref();
+    let mut map: Map<String, Value> = Map::new();
+    let keys = [
+        ("commit_sha", json!(row.commit_sha)),
+        ("process_type", json!(row.worker)),
+        ("short_id", json!(row.short_id)),
+        ("started_at", json!(row.started_at)),
+        ("started_event_id", json!(row.run)),
+        ("task_id", json!(row.task)),
+        ("title", json!(row.title)),
+        ("run", json!(row.run)),
+        ("state", json!(row.state)),
+        ("age_seconds", json!(seconds(row.age))),
+        ("remaining_seconds", json!(seconds(row.remaining))),
+        ("engine_pid", json!(row.engine_pid)),
+        ("supervisor_pid", json!(row.supervisor_pid)),
+        ("log_path", json!(row.log_path)),
+        ("log_bytes", json!(row.log_bytes)),
+        ("archived", json!(row.archived)),
+    ];
+    map.extend(keys.map(|(key, value)| (key.to_owned(), value)));
+    if all {
+        map.insert("outcome".to_owned(), json!(ended.map(worker::outcome_word)));
+        map.insert("reason".to_owned(), json!(ended.and_then(|event| event.data().get("reason"))));
+        map.insert("ended_at".to_owned(), json!(ended.map(Event::ts)));
+    }
+    Value::Object(map)
 }

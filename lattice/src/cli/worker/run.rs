@@ -1,14 +1,121 @@
 //! `lattice worker run`
 
+use std::time::Duration;
+
 use clap::Args;
+use serde_json::{Map, Value, json};
 
-use lattice::model::failure::{Failure, Result};
+use lattice::model::failure::Result;
+use lattice::process::bounded::Bounded;
+use lattice::runs::context::Context;
+use lattice::runs::start::{Request, Started, start};
+use lattice::storage::task::resolve_task;
 
+use super::duration;
+use super::tail::Tail;
+use super::watch::{Watch, verdict, watch};
+use crate::cli::identity::checked_actor;
+use crate::cli::out::Form;
+use crate::cli::runs::context;
 use crate::cli::session::Session;
+use crate::render;
 
+/// Start a worker on a task
+///
+/// Returns as soon as the worker is started and supervised; it goes on by itself, in its own worktree if its
+/// definition says so, until it ends or its time is over. Its end is an event of the task. One worker runs once
+/// on one task at a time.
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {}
+#[command(after_help = "\
+Examples:
+  lattice worker run Review LAT-42
+  lattice worker run Review LAT-42 --commit HEAD~3 --timeout 45m
+  lattice worker run Review LAT-42 --follow       show its output until it ends
+  lattice worker run Review LAT-42 --wait && echo fine
 
-pub(crate) fn run(_session: &Session, _args: &RunArgs) -> Result<()> {
-    Err(Failure::internal("not there yet"))
+With --wait or --follow the exit status is 0 if the run completed and 4 if it did not.
+Ctrl-C only stops the watching.")]
+pub(crate) struct RunArgs {
+    /// The worker's name, in any case
+    name: String,
+    /// Short ID (LAT-42) or full ID of the task
+    task: String,
+    /// What to work on; anything that git understands [default: HEAD]
+    #[arg(long, value_name = "REV")]
+    commit: Option<String>,
+    /// Its limit instead of the definition's: 90s, 10m, 2h, or a number of minutes
+    #[arg(long, value_name = "DURATION", value_parser = duration::minutes)]
+    timeout: Option<Duration>,
+    /// Who works, instead of the definition's actor
+    #[arg(long)]
+    actor: Option<String>,
+    /// Wait for its end
+    #[arg(long, conflicts_with = "follow")]
+    wait: bool,
+    /// Show its output until its end; with --json or --quiet, only wait
+    #[arg(long)]
+    follow: bool,
+}
+
+pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
+    let layout = session.layout()?;
+    let ctx = context(session, &layout);
+    let request = Request {
+        task: resolve_task(&layout, &args.task)?,
+        worker: args.name.clone(),
+        commit: args.commit.clone(),
+        timeout: args.timeout,
+        actor: args.actor.as_deref().map(checked_actor).transpose()?,
+    };
+    let started = start(&ctx, &request, &mut Bounded)?;
+    for note in &started.notes {
+        session.out.warn(note);
+    }
+    if args.wait || args.follow {
+        return to_the_end(session, &ctx, args, &started);
+    }
+    session.out.answer(
+        Value::Object(as_json(&started)),
+        &started.run,
+        render::worker::started(&started),
+    )
+}
+
+fn to_the_end(session: &Session, ctx: &Context, args: &RunArgs, started: &Started) -> Result<()> {
+    let form = session.out.form();
+    match form {
+        Form::Human => session.out.line(render::worker::started(started))?,
+        Form::Quiet => session.out.line(&started.run)?,
+        Form::Json => {}
+    }
+    let follows = args.follow && form == Form::Human;
+    let tail = follows.then(|| Tail::open(started.log_path.clone(), None)).transpose()?;
+    let (run, task) = (&started.run, &started.task);
+    let event = watch(session, ctx, Watch { run, task, timeout: None, tail })?;
+    let mut data = as_json(started);
+    data.insert("outcome".to_owned(), event.to_value());
+    let data = verdict(session, &event, Value::Object(data))?;
+    match form {
+        Form::Json => session.out.data(data),
+        Form::Quiet => Ok(()),
+        Form::Human if follows => {
+            session.out.note(render::worker::outcome(&event));
+            Ok(())
+        }
+        Form::Human => session.out.line(render::worker::outcome(&event)),
+    }
+}
+
+fn as_json(started: &Started) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("worker".to_owned(), started.worker.as_str().into());
+    map.insert("task_id".to_owned(), started.task.as_str().into());
+    map.insert("started_event_id".to_owned(), started.run.as_str().into());
+    map.insert("commit_sha".to_owned(), started.commit_sha.as_str().into());
+    map.insert("pid".to_owned(), json!(started.warden_pid));
+    map.insert("log_path".to_owned(), started.log_path.display().to_string().into());
+    if let Some(path) = &started.worktree_path {
+        map.insert("worktree_path".to_owned(), path.display().to_string().into());
+    }
+    map
 }

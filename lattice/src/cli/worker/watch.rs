@@ -1,0 +1,57 @@
+//! Watching a run to its end. Ctrl-C ends the watching, never the run.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use lattice::model::event::{Event, PROCESS_COMPLETED};
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::ids::{RunId, TaskId};
+use lattice::runs::context::Context;
+use lattice::runs::wait::wait;
+
+use super::tail::Tail;
+use crate::cli::session::Session;
+use crate::render;
+
+/// A run, and what to do until it ends.
+pub(super) struct Watch<'a> {
+    pub(super) run: &'a RunId,
+    pub(super) task: &'a TaskId,
+    pub(super) timeout: Option<Duration>,
+    /// What to show meanwhile.
+    pub(super) tail: Option<Tail>,
+}
+
+/// Waits for the terminal event.
+pub(super) fn watch(session: &Session, ctx: &Context, mut watch: Watch<'_>) -> Result<Event> {
+    let interrupts = session.interrupts.watch()?;
+    let mut broken = None;
+    let mut wanted = || {
+        if let Some(tail) = &mut watch.tail {
+            broken = tail.copy(&session.out).err();
+        }
+        broken.is_none() && !interrupts.interrupted()
+    };
+    session.out.flush()?;
+    let ended = wait(ctx, watch.run, watch.task, watch.timeout, &mut wanted);
+    if let Some(failure) = broken {
+        return Err(failure);
+    }
+    let event = ended?;
+    if let Some(tail) = &mut watch.tail {
+        tail.copy(&session.out)?;
+    }
+    Ok(event)
+}
+
+/// Makes a run that did not complete the command's own failure. Its data is in the answer all the same.
+pub(super) fn verdict(session: &Session, event: &Event, data: Value) -> Result<Value> {
+    if event.kind() == PROCESS_COMPLETED {
+        return Ok(data);
+    }
+    session.out.keep(data);
+    let run = event.ended_run().unwrap_or_default();
+    Err(Failure::new(Code::RunFailed, render::worker::outcome(event))
+        .hint(format!("lattice worker logs {}", render::worker::suffix(run))))
+}

@@ -1,0 +1,209 @@
+//! Workers and runs as text.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use lattice::model::event::{Event, PROCESS_COMPLETED};
+use lattice::runs::query::View;
+use lattice::runs::start::Started;
+use lattice::storage::definitions::Found;
+
+use super::event::{actor_text, one_line};
+use super::paint::Paint;
+
+/// One definition in a list.
+pub(crate) fn definition(found: &Found, paint: Paint) -> String {
+    match &found.result {
+        Ok(definition) => format!(
+            "  {:<25} {:<10} {}m  {}  {}",
+            one_line(&definition.name),
+            definition.engine.name(),
+            minutes(definition.timeout),
+            if definition.worktree { "worktree" } else { "in-place" },
+            one_line(&definition.description),
+        ),
+        Err(problems) => {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            format!(
+                "  {}: {}",
+                paint.error(&found.path.display().to_string()),
+                one_line(&problems.join("; "))
+            )
+        }
+    }
+}
+
+/// Minutes as a number that is whole if it can be.
+pub(crate) fn minutes(duration: Duration) -> Value {
+    if duration.as_secs().is_multiple_of(60) && duration.subsec_nanos() == 0 {
+        Value::from(duration.as_secs() / 60)
+    } else {
+        Value::from(duration.as_secs_f64() / 60.0)
+    }
+}
+
+pub(crate) fn started(started: &Started) -> String {
+    let task = started.short_id.as_deref().unwrap_or(suffix_of(started.task.as_str(), 8));
+    let commit: String = started.commit_sha.chars().take(8).collect();
+    let (worker, pid) = (one_line(&started.worker), started.warden_pid);
+    let mut lines =
+        vec![format!("Worker {worker} started for {task} (PID {pid}, commit {commit})")];
+    lines.push(format!("  Log: {}", started.log_path.display()));
+    lines.extend(
+        started.worktree_path.as_ref().map(|path| format!("  Worktree: {}", path.display())),
+    );
+    lines.push(format!("  Event: {}", started.run));
+    lines.join("\n")
+}
+
+/// The end of a run in one line.
+pub(crate) fn outcome(event: &Event) -> String {
+    let data = event.data();
+    let text = |key: &str| data.get(key).and_then(Value::as_str).map(one_line);
+    let words = text("error").or_else(|| text("result")).unwrap_or("no further words".into());
+    let worker = text("process_type").unwrap_or("?".into());
+    let mut facts: Vec<String> = text("reason").map(Cow::into_owned).into_iter().collect();
+    facts.extend(
+        data.get("duration_seconds").and_then(Value::as_f64).map(|seconds| format!("{seconds} s")),
+    );
+    facts.extend(text("preserved_ref").map(|name| format!("work saved in {name}")));
+    facts.extend(text("kept_worktree").map(|path| format!("worktree kept: {path}")));
+    format!("Worker {worker} {}: {words} ({})", outcome_word(event), facts.join(", "))
+}
+
+pub(crate) fn outcome_word(event: &Event) -> &'static str {
+    if event.kind() == PROCESS_COMPLETED { "completed" } else { "failed" }
+}
+
+/// The last characters of a run's ID: the random ones, enough to name it.
+pub(crate) fn suffix(run: &str) -> &str {
+    suffix_of(run, 6)
+}
+
+fn suffix_of(text: &str, length: usize) -> &str {
+    text.get(text.len().saturating_sub(length)..).unwrap_or(text)
+}
+
+/// A run in a list.
+pub(crate) struct Row {
+    pub(crate) run: String,
+    pub(crate) task: String,
+    pub(crate) short_id: Option<String>,
+    pub(crate) title: String,
+    pub(crate) archived: bool,
+    pub(crate) worker: String,
+    pub(crate) commit_sha: String,
+    pub(crate) started_at: String,
+    pub(crate) state: &'static str,
+    pub(crate) age: Option<Duration>,
+    pub(crate) remaining: Option<Duration>,
+    pub(crate) engine_pid: Option<i32>,
+    pub(crate) supervisor_pid: Option<i32>,
+    pub(crate) log_path: String,
+    pub(crate) log_bytes: u64,
+    pub(crate) ended: Option<Event>,
+}
+
+/// `  <task>  <worker>  <commit>  started <ts>  <run>  <what it does>`
+pub(crate) fn row(row: &Row, paint: Paint) -> String {
+    let task = row.short_id.as_deref().unwrap_or(suffix_of(&row.task, 8));
+    let commit: String = row.commit_sha.chars().take(8).collect();
+    let (worker, started) = (one_line(&row.worker), one_line(&row.started_at));
+    let (run, progress) = (paint.heading(suffix(&row.run)), progress(row, paint));
+    format!("  {task:<12} {worker:<25} {commit:<8}  started {started}  {run}  {progress}")
+}
+
+fn progress(row: &Row, paint: Paint) -> String {
+    let reason = |event: &Event| {
+        event.data().get("reason").and_then(Value::as_str).map(|text| one_line(text).into_owned())
+    };
+    match &row.ended {
+        Some(event) if event.kind() == PROCESS_COMPLETED => paint.good("completed"),
+        Some(event) => paint.error(
+            &reason(event).map_or("failed".to_owned(), |reason| format!("failed: {reason}")),
+        ),
+        None => {
+            let age = row.age.map(|age| format!(" for {}", short(age))).unwrap_or_default();
+            let left =
+                row.remaining.map(|left| format!(", {} left", short(left))).unwrap_or_default();
+            format!("{}{age}{left}", row.state)
+        }
+    }
+}
+
+/// `45s`, `12m 3s`, `2h 5m`: two units are enough.
+fn short(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (hours, minutes, _) => format!("{hours}h {minutes}m"),
+    }
+}
+
+/// Everything about one run.
+pub(crate) fn page(view: &View, paint: Paint) -> String {
+    let data = view.started.data();
+    let text = |key: &str| data.get(key).and_then(Value::as_str).map_or("?".into(), one_line);
+    let mut lines = vec![
+        paint.heading(&format!("{} on {}", one_line(&view.worker), task_name(view))),
+        format!("Run: {}", view.run),
+        format!("State: {}", view.state.as_str()),
+        format!(
+            "Started: {}  by {}",
+            one_line(view.started.ts()),
+            actor_text(view.started.actor())
+        ),
+        format!("Commit: {}", text("commit_sha")),
+    ];
+    lines.extend(data.get("timeout_minutes").map(|minutes| format!("Limit: {minutes} min")));
+    if let Some(spec) = &view.spec {
+        lines.push(format!("Command: {}", one_line(&spec.argv.join(" "))));
+        lines.extend(
+            spec.worktree_path.as_ref().map(|path| format!("Worktree: {}", path.display())),
+        );
+    } else {
+        lines.push("Record: pruned".to_owned());
+    }
+    lines.push(format!("Log: {}  ({} bytes)", view.log_path.display(), view.log_bytes));
+    if view.ended.is_none()
+        && let Some(supervisor) = &view.supervisor
+    {
+        let shim =
+            supervisor.shim.as_ref().map(|shim| format!(", shim {}", shim.pid)).unwrap_or_default();
+        lines.push(format!("Supervisors: warden {}{shim}", supervisor.warden.pid));
+    }
+    if let Some(event) = &view.ended {
+        lines.extend(end(event, paint));
+    }
+    lines.join("\n")
+}
+
+fn task_name(view: &View) -> String {
+    let short = view.spec.as_ref().and_then(|spec| spec.short_id.as_deref());
+    short.map_or_else(|| view.task.to_string(), |short| format!("{short} ({})", view.task))
+}
+
+/// All that the terminal event says, in its own words.
+fn end(event: &Event, paint: Paint) -> Vec<String> {
+    const TOLD: [&str; 5] =
+        ["process_type", "started_event_id", "commit_sha", "log_path", "log_tail"];
+    let mut lines = vec![
+        String::new(),
+        paint.heading(&format!("Ended: {}  {}", one_line(event.ts()), outcome_word(event))),
+    ];
+    for (key, value) in
+        event.data().iter().filter(|(key, value)| !TOLD.contains(&key.as_str()) && !value.is_null())
+    {
+        let value =
+            value.as_str().map_or_else(|| value.to_string(), |text| one_line(text).into_owned());
+        lines.push(format!("  {key}: {value}"));
+    }
+    if let Some(tail) = event.data().get("log_tail").and_then(Value::as_str) {
+        lines.push("  log_tail:".to_owned());
+        lines.extend(tail.lines().map(|line| format!("    {}", one_line(line))));
+    }
+    lines
+}

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::socket::Peer;
+use crate::harness::waiting::SOON;
 
 /// What the warden promises for a small tree.
 const PROMPT: Duration = Duration::from_secs(1);
@@ -231,4 +232,54 @@ fn a_worker_killed_in_its_setup_leaves_nothing() {
     let end = run.ended();
     assert!(setup.is_dead());
     assert_killed(&sandbox, &end, "supervisor_killed", "warden");
+}
+
+#[test]
+fn a_stopped_shim_does_not_stop_the_clock() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("workers", json!({"end_limit_seconds": 1}));
+    let steps = ["spawn-setsid=a", "spawn-double-fork=b", "spawn-nohup=c", "connect=main", "wait"];
+    let limits = json!({"command": sandbox.fake(&steps), "worktree": true, "timeout_minutes": 0.02, "grace_seconds": 0.5});
+    sandbox.worker("Work", limits);
+    let run = sandbox.start("Work");
+    let peers = engine(&sandbox);
+    let (shim, warden) = run.supervisors(&peers[0]);
+    shim.signal(Signal::STOP);
+    let end = run.ended();
+    assert!(peers.iter().all(|peer| peer.is_dead()));
+    assert!(shim.is_dead(), "a stopped process can be killed");
+    warden.wait_dead(SOON);
+    assert_eq!(
+        (&end["type"], &end["data"]["ended_by"]),
+        (&json!("process_failed"), &json!("warden")),
+        "{end}"
+    );
+    let reason = end["data"]["reason"].as_str().unwrap();
+    assert!(["timed_out", "supervisor_killed"].contains(&reason), "{end}");
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+#[test]
+fn a_shim_that_is_stopped_for_a_while_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.worker(
+        "Work",
+        json!({"command": sandbox.fake(&["connect=main", "wait"]), "timeout_minutes": 0.02}),
+    );
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let (shim, _) = run.supervisors(&main);
+    shim.signal(Signal::STOP);
+    // Past the deadline, and before the warden's patience ends.
+    assert!(!main.dies_within(Duration::from_millis(2000)));
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    assert!(run.terminal().is_none() && !main.is_dead(), "nobody reaps what is only stopped");
+    shim.signal(Signal::CONT);
+    let end = run.ended();
+    assert_eq!(
+        (&end["data"]["reason"], &end["data"]["ended_by"]),
+        (&json!("timed_out"), &json!("shim"))
+    );
+    sandbox.assert_clean();
 }

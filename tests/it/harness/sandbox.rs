@@ -167,6 +167,15 @@ impl Sandbox {
         }
     }
 
+    /// Sets one top-level key of `config.json`.
+    pub fn configure(&self, key: &str, value: Value) {
+        let path = self.lattice_dir().join("config.json");
+        let bytes = fs::read(&path).expect("a project has a configuration");
+        let mut config: Value = serde_json::from_slice(&bytes).expect("the configuration is JSON");
+        config[key] = value;
+        fs::write(&path, config.to_string()).expect("the project is writable");
+    }
+
     /// The argument vector of a fake engine that knows this sandbox's socket.
     pub fn fake(&self, steps: &[&str]) -> Value {
         let socket = format!("socket={}", self.socket.path().display());

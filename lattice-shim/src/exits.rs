@@ -6,10 +6,8 @@ use std::process::ExitCode;
 use lattice::model::failure::Failure;
 
 pub(crate) fn report(failure: &Failure) -> ExitCode {
-    let mut text = format!("Error: {failure}\n");
-    if let Some(hint) = failure.hint_text() {
-        text.push_str(&format!("  hint: {hint}\n"));
-    }
+    let hint = failure.hint_text().map(|hint| format!("  hint: {hint}\n")).unwrap_or_default();
+    let text = format!("Error: {failure}\n{hint}");
     // In every role but a call by hand standard error is /dev/null.
     drop(std::io::stderr().write_all(text.as_bytes()));
     ExitCode::from(failure.code().exit_status())

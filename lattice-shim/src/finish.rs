@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lattice::model::failure::Result;
-use lattice::model::outcome::{EndedBy, Facts, Survivors};
+use lattice::model::failure::{Failure, Result};
+use lattice::model::outcome::EndedBy;
 use lattice::process::channel::Channel;
 use lattice::process::helper::{HelperOutput, Helpers};
 use lattice::process::hunt::{self, Marks};
@@ -44,30 +44,21 @@ fn say(caller: &Channel, answer: &str) {
 
 fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
     let turns = Loop::new(seat.id.clone(), None)?;
-    let found = match examine::examine(&seat.layout, &seat.run, &seat.spec, forced)? {
+    let mut facts = match examine::examine(&seat.layout, &seat.run, &seat.spec, forced)? {
         Verdict::Dead(facts) => facts,
         Verdict::NeverRan => {
             reap::remove(&seat.run)?;
             return Ok(Ending::Whole);
         }
         Verdict::Leave(why) => {
-            return Ok(Ending::Left(lattice::model::failure::Failure::internal(why)));
+            return Ok(Ending::Left(Failure::internal(why)));
         }
     };
     let mut reaper = Reaper { seat, turns };
-    let swept = reaper.sweep()?;
-    let facts = with(found, swept);
+    reaper.sweep()?.note_in(&mut facts);
     let Seat { run, spec, layout, .. } = seat;
     let end = End { layout, run, spec, by: EndedBy::Reaper, mask: None };
     sequence::run(&end, facts, &mut reaper)
-}
-
-fn with(mut facts: Facts, swept: Swept) -> Facts {
-    facts.swept = swept.ended.len();
-    if !swept.survivors.is_empty() {
-        facts.survivors = Survivors::Pids(swept.survivors);
-    }
-    facts
 }
 
 /// Nobody's parent: it finds the run's processes by their marks.

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
+use lattice::model::outcome::Exit;
 use lattice::process::channel::{Channel, Received};
 use lattice::process::helper::{HelperOutput, Helpers, scratch_file};
 use lattice::process::inherit;
@@ -149,7 +150,7 @@ impl Loop {
         let group = Pid::from_raw(child.id().cast_signed());
         for signal in [Signal::SIGTERM, Signal::SIGKILL] {
             // ESRCH: it has ended in this moment; its zombie still keeps the number.
-            drop(killpg(group, signal));
+            let _gone = killpg(group, signal);
             if self.wait_at_most(child, SHORT_GRACE)? {
                 break;
             }
@@ -181,7 +182,7 @@ impl Helpers for Loop {
         }
         let exit = match reap::collect(child.id().cast_signed()) {
             State::Exited(exit) => exit,
-            State::Running | State::Unknown => Default::default(),
+            State::Running | State::Unknown => Exit::default(),
         };
         Ok(HelperOutput {
             code: exit.code,

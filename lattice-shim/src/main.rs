@@ -15,6 +15,7 @@ mod roles;
 mod seat;
 mod shim;
 mod stage0;
+mod supervise;
 mod warden;
 mod worktree;
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Message {
     /// If nothing new is heard for this long the shim is stuck, and this is why the run then ends.
     Patience { milliseconds: u64, then: Reason },
-    /// The engine that the gate is about to let go.
-    Engine { pid: i32 },
+    /// What the gate is about to let go: a setup command, or the engine itself.
+    Engine { pid: i32, setup: bool },
     /// Decided before the first signal is sent for it.
     Ending { reason: Reason },
     /// The engine's exit as it was seen, before it was reaped.

@@ -28,7 +28,7 @@ pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
     let handed = inherit::take_standard_streams()?;
     let life = LifeLock { lock: File::from(handed.stdin), ended: File::from(handed.stderr) };
     // EPERM for a group leader: then it already is apart from its caller's group.
-    drop(nix::unistd::setsid());
+    let _already_apart = nix::unistd::setsid();
     inherit::restrict_own_files();
     inherit::adopt_orphans(true)?;
     let run = RunDir::at(directory);

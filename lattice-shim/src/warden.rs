@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use lattice::model::failure::{Code, Failure, Result};
-use lattice::model::outcome::{EndedBy, Exit, Facts, Reason, Survivors};
+use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::channel::{self, Channel, Received};
 use lattice::process::pipe::{self, LogPump};
 use lattice::process::reap::{self, Child};
@@ -27,6 +27,8 @@ const FIRST_WORD: Duration = Duration::from_mins(1);
 
 /// What a tree gets between TERM and KILL when its supervisor was killed: the record must not wait long.
 const ORPHAN_GRACE: Duration = Duration::from_millis(500);
+
+const KILL: i32 = Signal::SIGKILL as i32;
 
 const UNTIL_ANSWERED: Duration = Duration::from_hours(1);
 
@@ -73,7 +75,9 @@ struct Warden<'a> {
     deadline: Instant,
     /// The reason if the deadline passes in silence.
     then: Reason,
+    /// The process that was let through the gate last, and whether it is a setup command.
     engine: Option<i32>,
+    in_setup: bool,
     ending: Option<Reason>,
     exit: Option<Exit>,
     dirty: Option<bool>,
@@ -106,6 +110,7 @@ impl<'a> Warden<'a> {
             deadline: Instant::now() + FIRST_WORD,
             then: Reason::Internal,
             engine: None,
+            in_setup: true,
             ending: None,
             exit: None,
             dirty: None,
@@ -140,7 +145,7 @@ impl<'a> Warden<'a> {
                     self.deadline = Instant::now() + Duration::from_millis(milliseconds);
                     self.then = then;
                 }
-                Message::Engine { pid } => self.engine = Some(pid),
+                Message::Engine { pid, setup } => (self.engine, self.in_setup) = (Some(pid), setup),
                 Message::Ending { reason } => self.ending = Some(reason),
                 Message::Exited { exit } => self.exit = Some(exit),
                 Message::Dirty { dirty } => self.dirty = Some(dirty),
@@ -176,10 +181,7 @@ impl<'a> Warden<'a> {
         let exit = engine.map(reap::collect);
         self.turns.take_output()?;
         let mut facts = self.facts(seen_before, exit);
-        facts.swept = swept.ended.len();
-        if !swept.survivors.is_empty() {
-            facts.survivors = Survivors::Pids(swept.survivors);
-        }
+        swept.note_in(&mut facts);
         let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
         let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask) };
@@ -190,7 +192,7 @@ impl<'a> Warden<'a> {
     /// kernel sent it for the shim's death: then how it would have ended is not known.
     fn facts(&self, seen: Option<Child>, last: Option<Child>) -> Facts {
         let own_exit = self.exit.or(match seen {
-            Some(Child::Exited(exit)) if exit.signal != Some(Signal::SIGKILL as i32) => Some(exit),
+            Some(Child::Exited(exit)) if !self.in_setup && exit.signal != Some(KILL) => Some(exit),
             _ => None,
         });
         let last = match last {
@@ -201,7 +203,7 @@ impl<'a> Warden<'a> {
             (Some(reason), exit) => Facts { exit: exit.unwrap_or(last), ..Facts::new(reason) },
             (None, Some(exit)) => Facts { exit, ..Facts::new(exit.reason()) },
             (None, None) => {
-                let exit = Exit { code: None, signal: Some(Signal::SIGKILL as i32) };
+                let exit = Exit { code: None, signal: Some(KILL) };
                 Facts { exit, ..Facts::new(Reason::SupervisorKilled) }
             }
         };

@@ -88,6 +88,14 @@ impl Facts {
         }
     }
 
+    /// Processes that had to be ended beside the leader, and those that could not be.
+    pub fn add(&mut self, ended: usize, survivors: Vec<i32>) {
+        self.swept += ended;
+        if !survivors.is_empty() {
+            self.survivors = Survivors::Pids(survivors);
+        }
+    }
+
     #[must_use]
     pub fn because(mut self, error: impl Into<String>) -> Self {
         self.error = Some(error.into());
@@ -157,7 +165,17 @@ fn describe(facts: &Facts, limit_minutes: f64) -> String {
         }
         Reason::SupervisorLost => "both of its supervisors ended without a record".to_owned(),
         Reason::MachineRebooted => "the machine was restarted while it ran".to_owned(),
-        reason => format!("{reason:?}"),
+        Reason::WorktreeFailed => "its worktree could not be made".to_owned(),
+        Reason::SetupFailed => "its setup did not succeed".to_owned(),
+        Reason::SpawnFailed => "its engine could not be started".to_owned(),
+        Reason::Internal => "a bug of lattice ended it".to_owned(),
+        Reason::OomKilled => "the OOM killer ended it".to_owned(),
+        Reason::LogLimit => "it printed more than its log may hold".to_owned(),
+        Reason::MemoryLimit => "it needed more memory than its definition allows".to_owned(),
+        Reason::EngineError => "its engine reported an error".to_owned(),
+        Reason::NoResult => "its engine left no result record".to_owned(),
+        Reason::DeliverableMissing => "it left no report".to_owned(),
+        Reason::Reported => "it reported its own failure".to_owned(),
     }
 }
 

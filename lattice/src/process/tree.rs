@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::reap::{self, Child};
 use super::table::{self, Stat};
+use crate::model::outcome::Facts;
 
 /// A process in uninterruptible sleep may outlive SIGKILL; the record does not wait longer than this for it.
 pub const UNKILLABLE_AFTER: Duration = Duration::from_mins(1);
@@ -21,6 +22,12 @@ pub struct Swept {
     pub ended: BTreeSet<i32>,
     /// Processes that are still there.
     pub survivors: Vec<i32>,
+}
+
+impl Swept {
+    pub fn note_in(self, facts: &mut Facts) {
+        facts.add(self.ended.len(), self.survivors);
+    }
 }
 
 /// How a tree is to be ended.
@@ -123,19 +130,21 @@ fn living(plan: &Plan<'_>) -> Vec<Stat> {
     found
 }
 
-/// The list of children may miss one while it forks; the kernel's own count of our children does not.
+/// Whether somebody other than the leader's zombie and the spared is left. The list of children may miss one
+/// while it forks, so where nobody needs to be left out the kernel's own answer decides: ECHILD or not.
 fn others_alive(plan: &Plan<'_>) -> bool {
-    if !reap::have_children() {
-        return false;
+    let mut left_out = 0;
+    for pid in table::children(Pid::this().as_raw()) {
+        let is_leader = plan.leader == Some(pid);
+        let state = if is_leader { reap::peek(pid) } else { reap::collect(pid) };
+        match state {
+            Child::Running if (plan.spared)(pid) => left_out += 1,
+            Child::Running => return true,
+            Child::Exited(_) if is_leader => left_out += 1,
+            Child::Exited(_) | Child::Unknown => {}
+        }
     }
-    let direct = table::children(Pid::this().as_raw());
-    direct.iter().any(|&pid| {
-        let settled = match plan.leader {
-            Some(leader) if leader == pid => !matches!(reap::peek(pid), Child::Running),
-            _ => reap::collect(pid) != Child::Running,
-        };
-        !settled && !(plan.spared)(pid)
-    })
+    left_out == 0 && reap::have_children()
 }
 
 /// Only a process that is still the one that was listed: a number may have been reused since.

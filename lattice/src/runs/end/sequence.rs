@@ -10,7 +10,7 @@ use super::{clear, commit, hooks, publish, retire, save};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, Result};
 use crate::model::mask::Mask;
-use crate::model::outcome::{EndedBy, Facts, Survivors, conclude};
+use crate::model::outcome::{EndedBy, Facts, conclude};
 use crate::model::run::Spec;
 use crate::model::terminal::{self, limit_minutes};
 use crate::model::time;
@@ -62,11 +62,7 @@ pub fn run(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<Ending>
 /// E1 and E2. A helper of E1 may have left processes behind, so the sweep comes once more before the record.
 fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Event> {
     let mut remains = save::remains(end, &facts, hands);
-    let late = hands.sweep()?;
-    facts.swept += late.ended.len();
-    if !late.survivors.is_empty() {
-        facts.survivors = Survivors::Pids(late.survivors);
-    }
+    hands.sweep()?.note_in(&mut facts);
     if facts.survivors.any()
         && let Some(worktree) = end.spec.worktree_path.as_ref().filter(|path| path.exists())
     {

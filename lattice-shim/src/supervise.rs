@@ -1,0 +1,103 @@
+//! Waiting for a process that was let through the gate, and ending its tree.
+
+use std::time::{Duration, Instant};
+
+use lattice::model::outcome::{Exit, Reason};
+use lattice::process::reap::{self, Child};
+use lattice::process::tree::Swept;
+use lattice::runs::directory;
+
+use crate::messages::Message;
+use crate::shim::Shim;
+
+/// A stop request whose signal never came is found at the next look.
+const TICK: Duration = Duration::from_secs(5);
+
+/// For what a leader that exited by itself has left behind.
+pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(2);
+
+/// How a tree came to its end.
+pub(crate) struct Finished {
+    /// The leader's, as the kernel told it.
+    pub(crate) exit: Exit,
+    /// Why we ended it; `None` if the leader exited before we sent anything.
+    pub(crate) ended: Option<Reason>,
+    pub(crate) swept: Swept,
+}
+
+impl Shim<'_> {
+    /// Until the leader has exited or must be ended. A leader that has exited decides, even if a stop came with it.
+    pub(crate) fn supervise(
+        &mut self,
+        leader: i32,
+        limit: Duration,
+        idle: Option<Duration>,
+    ) -> Finished {
+        let deadline = Instant::now() + limit;
+        self.turns.last_output = Instant::now();
+        loop {
+            if let Child::Exited(exit) = reap::peek(leader) {
+                // Of a setup command's exit the run's end says nothing.
+                if self.engine == Some(leader) {
+                    self.turns.tell(&Message::Exited { exit });
+                }
+                return self.clear(leader, None, SWEEP_GRACE);
+            }
+            if let Some(reason) = self.must_end(deadline, idle) {
+                self.turns.tell(&Message::Ending { reason });
+                let grace = self.grace();
+                return self.clear(leader, Some(reason), grace);
+            }
+            let next = self
+                .idle_at(idle)
+                .map_or(deadline, |at| at.min(deadline))
+                .min(Instant::now() + TICK);
+            if self.turns.turn(Some(next)).is_err() {
+                return self.clear(leader, Some(Reason::Internal), SWEEP_GRACE);
+            }
+        }
+    }
+
+    fn must_end(&self, deadline: Instant, idle: Option<Duration>) -> Option<Reason> {
+        let now = Instant::now();
+        if self.stop_is_wanted() {
+            Some(Reason::Stopped)
+        } else if now >= deadline {
+            Some(Reason::TimedOut)
+        } else if self.idle_at(idle).is_some_and(|at| now >= at) {
+            Some(Reason::Idle)
+        } else {
+            None
+        }
+    }
+
+    fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
+        Some(self.turns.last_output + idle?)
+    }
+
+    /// The whole tree, with its leader as an unreaped zombie until the others are gone.
+    pub(crate) fn clear(
+        &mut self,
+        leader: i32,
+        ended: Option<Reason>,
+        grace: Duration,
+    ) -> Finished {
+        let swept = self.turns.end_tree(Some(leader), grace).unwrap_or_default();
+        let exit = match reap::collect(leader) {
+            Child::Exited(exit) => exit,
+            Child::Running | Child::Unknown => Exit::default(),
+        };
+        // The pipe is empty now, or held by a survivor: its end is not waited for.
+        drop(self.turns.take_output());
+        Finished { exit, ended, swept }
+    }
+
+    /// A second signal, or `worker stop --now`, leaves no time.
+    fn grace(&self) -> Duration {
+        let request: Option<serde_json::Value> =
+            directory::read_json(&self.seat.run.stop_request()).ok();
+        let now =
+            self.turns.stops.len() > 1 || request.is_some_and(|request| request["now"] == true);
+        if now { Duration::ZERO } else { Duration::from_millis(self.seat.spec.grace_ms) }
+    }
+}

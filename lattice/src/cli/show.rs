@@ -9,6 +9,8 @@ use lattice::model::failure::Result;
 use lattice::model::ids::{ArtifactId, TaskId};
 use lattice::model::policy::valid_transitions;
 use lattice::model::reduce::Snapshot;
+use lattice::runs::context::Context;
+use lattice::runs::query::{self, OpenRow};
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
@@ -43,6 +45,7 @@ struct Found {
     events: Vec<Event>,
     archived: bool,
     transitions: Vec<String>,
+    runs: Vec<OpenRow>,
     relations_out: Vec<Value>,
     relations_in: Vec<Value>,
     artifacts: Vec<Value>,
@@ -52,10 +55,11 @@ struct Found {
 
 pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     let layout = session.layout()?;
-    reap_dead(session, &context(session, &layout));
+    let ctx = context(session, &layout);
+    reap_dead(session, &ctx);
     let config = read_config(&layout)?;
     let id = resolve_task(&layout, &args.task)?;
-    let found = find(session, &layout, &config, &id)?;
+    let found = find(session, &ctx, &config, &id)?;
     match session.out.form() {
         Form::Json => session.out.data(as_json(args, found)),
         Form::Quiet => session.out.line(found.task.display_id()),
@@ -71,7 +75,8 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     }
 }
 
-fn find(session: &Session, layout: &Layout, config: &Config, id: &TaskId) -> Result<Found> {
+fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Result<Found> {
+    let layout = &ctx.layout;
     let (events, task, archived) = read_task(layout, id)?;
     let (others, unreadable) = list_snapshots(layout, true);
     session.out.warn_all(unreadable);
@@ -80,6 +85,7 @@ fn find(session: &Session, layout: &Layout, config: &Config, id: &TaskId) -> Res
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
     };
     Ok(Found {
+        runs: query::open_of(ctx, id)?,
         transitions: valid_transitions(config, task.status()),
         relations_out: outgoing(&task, &others),
         relations_in: incoming(id, &others),
@@ -153,6 +159,7 @@ fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found) -> Page<'a> {
         archived: found.archived,
         status: config.display_status(found.task.status()),
         next: found.transitions.iter().map(|status| config.display_status(status)).collect(),
+        runs: &found.runs,
         relations_out: &found.relations_out,
         relations_in: &found.relations_in,
         artifacts: &found.artifacts,

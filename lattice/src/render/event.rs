@@ -166,3 +166,57 @@ fn beginning(text: &str) -> String {
 fn json_line(value: &Value) -> String {
     lattice::model::json::compact(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(kind: &str, data: &Value, expected: &str) {
+        let event = json!({"type": kind, "data": data, "id": "ev_1", "ts": "T", "actor": "a:b"});
+        let event = Event::from_value(event).unwrap();
+        assert_eq!(lines(&event, false), format!("  T  {kind}  {expected}  by a:b"));
+    }
+
+    #[test]
+    fn process_events_say_what_happened() {
+        let started =
+            json!({"process_type": "Review", "commit_sha": "0123456789", "timeout_minutes": 5});
+        check("process_started", &started, "Review ev_1 at 01234567, limit 5 min");
+        let failed = json!({
+            "process_type": "Review", "started_event_id": "ev_1", "error": "ran too\nlong", "reason": "timed_out",
+            "exit_code": null, "duration_seconds": 300.5, "preserved_ref": "refs/x",
+        });
+        let facts = "Review ev_1: ran too long (timed_out, after 300.5 s, work saved in refs/x)";
+        check("process_failed", &failed, facts);
+        let python =
+            json!({"process_type": "Lint", "started_event_id": "ev_1", "commit_sha": null});
+        check("process_completed", &python, "Lint ev_1");
+    }
+
+    #[test]
+    fn odd_values_are_shown_and_never_obeyed() {
+        check("comment_added", &json!({"body": "a\u{1b}[31mb\u{9b}c"}), "\"a [31mb c\"");
+        check("comment_added", &json!({}), "\"?\"");
+        check(
+            "assignment_changed",
+            &json!({"from": null, "to": {"name": "Ana-1"}}),
+            "unassigned -> Ana-1",
+        );
+        check(
+            "field_updated",
+            &json!({"field": "tags", "from": null, "to": ["x"]}),
+            "tags: none -> [\"x\"]",
+        );
+        check("x_mine", &json!({"b": 1, "a": "\u{7}"}), "{\"a\":\"\\u0007\",\"b\":1}");
+        check("x_mine", &json!({}), "");
+        check("status_changed", &json!(7), "? -> ?");
+    }
+
+    #[test]
+    fn long_comments_are_cut_at_a_character() {
+        let body = "\u{e9}".repeat(61);
+        check("comment_added", &json!({"body": body}), &format!("\"{}...\"", "\u{e9}".repeat(57)));
+    }
+}

@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 use lattice::model::event::Event;
 use lattice::model::ids::TaskId;
 use lattice::model::reduce::Snapshot;
+use lattice::runs::query::OpenRow;
 use lattice::storage::artifact::NewArtifact;
 
 use super::event::{self, actor_text, one_line};
 use super::paint::Paint;
+use super::worker;
 
 pub(crate) fn created(task: &Snapshot) -> String {
     let id = head(task);
@@ -56,6 +58,8 @@ pub(crate) struct Page<'a> {
     /// As people call it.
     pub(crate) status: String,
     pub(crate) next: Vec<String>,
+    /// Those that are open.
+    pub(crate) runs: &'a [OpenRow],
     pub(crate) relations_out: &'a [Value],
     pub(crate) relations_in: &'a [Value],
     pub(crate) artifacts: &'a [Value],
@@ -89,6 +93,7 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     }
     let description = task.text("description").unwrap_or_default();
     text.section("Description:", description.lines().map(|line| format!("  {}", one_line(line))));
+    text.section("Runs:", page.runs.iter().map(worker::open_line));
     text.section("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
     text.section("Relationships (incoming):", page.relations_in.iter().map(relation_in));
     text.section("Artifacts:", page.artifacts.iter().map(artifact));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use lattice::model::event::{Event, PROCESS_COMPLETED};
-use lattice::runs::query::View;
+use lattice::runs::query::{OpenRow, View};
 use lattice::runs::start::Started;
 use lattice::storage::definitions::Found;
 
@@ -124,13 +124,20 @@ fn progress(row: &Row, paint: Paint) -> String {
         Some(event) => paint.error(
             &reason(event).map_or("failed".to_owned(), |reason| format!("failed: {reason}")),
         ),
-        None => {
-            let age = row.age.map(|age| format!(" for {}", short(age))).unwrap_or_default();
-            let left =
-                row.remaining.map(|left| format!(", {} left", short(left))).unwrap_or_default();
-            format!("{}{age}{left}", row.state)
-        }
+        None => clock(row.state, row.age, row.remaining),
     }
+}
+
+/// An open run on its task's page.
+pub(crate) fn open_line(open: &OpenRow) -> String {
+    let progress = clock(open.state.as_str(), open.age, open.remaining);
+    format!("  {}  {}  {progress}", one_line(&open.worker), open.run)
+}
+
+fn clock(state: &str, age: Option<Duration>, remaining: Option<Duration>) -> String {
+    let age = age.map(|age| format!(" for {}", short(age))).unwrap_or_default();
+    let left = remaining.map(|left| format!(", {} left", short(left))).unwrap_or_default();
+    format!("{state}{age}{left}")
 }
 
 /// `45s`, `12m 3s`, `2h 5m`: two units are enough.

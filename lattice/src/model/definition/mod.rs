@@ -1,1 +1,12 @@
-//! (being written)
+//! A worker definition, `workers/NAME.json`: what is done, how, and for how long at most. Pure: whether the files
+//! and programs that it names exist is asked elsewhere.
+
+mod nearest;
+mod parse;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use parse::parse;
+pub use types::{CommandLine, Definition, EngineKind, EnvRules, OnChanges, Problem};

@@ -1,0 +1,261 @@
+//! From bytes to a checked definition, with every problem named at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::nearest::nearest;
+use super::reader::{Reader, kind};
+use super::types::{CommandLine, Definition, EngineKind, EnvRules, OnChanges, Problem};
+use crate::model::actor;
+
+const KEYS: &[&str] = &[
+    "name",
+    "description",
+    "actor",
+    "engine",
+    "command",
+    "worktree",
+    "timeout_minutes",
+    "idle_timeout_minutes",
+    "grace_seconds",
+    "setup",
+    "setup_timeout_minutes",
+    "copy",
+    "link",
+    "env",
+    "prompt_file",
+    "model",
+    "args",
+    "artifact_role",
+    "report_prefix",
+    "report_dir",
+    "on_changes",
+    "log_tail",
+    "limits",
+    "sandbox",
+    "submodules",
+];
+const ENV_KEYS: &[&str] = &["keep", "drop", "set", "inherit"];
+
+const MINUTE: f64 = 60.0;
+/// A week.
+const MOST_MINUTES: f64 = 10_080.0;
+const MOST_GRACE_SECONDS: f64 = 3600.0;
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
+const DEFAULT_SETUP_TIMEOUT: Duration = Duration::from_mins(5);
+const DEFAULT_ACTOR: &str = "agent:worker";
+const LONGEST_NAME: usize = 64;
+
+/// A definition, or everything that is wrong with it.
+pub fn parse(bytes: &[u8]) -> Result<Definition, Vec<Problem>> {
+    let map = match serde_json::from_slice(bytes) {
+        Ok(Value::Object(map)) => map,
+        Ok(other) => {
+            return Err(vec![Problem::new(
+                "file",
+                format!("must be a JSON object, not {}", kind(&other)),
+            )]);
+        }
+        Err(error) => return Err(vec![Problem::new("file", format!("is not JSON: {error}"))]),
+    };
+    let mut problems = Vec::new();
+    let mut reader = Reader::new(map, "", &mut problems);
+    let definition = read(&mut reader);
+    reader.finish(KEYS);
+    if problems.is_empty() { Ok(definition) } else { Err(problems) }
+}
+
+fn read(reader: &mut Reader<'_>) -> Definition {
+    let engine = engine(reader);
+    let worktree = reader.flag("worktree", false);
+    let definition = Definition {
+        name: name(reader),
+        description: reader.text("description").unwrap_or_default(),
+        actor: actor_name(reader),
+        engine,
+        command: command(reader, engine),
+        worktree,
+        timeout: reader
+            .duration("timeout_minutes", MINUTE, false, MOST_MINUTES)
+            .unwrap_or(DEFAULT_TIMEOUT),
+        idle_timeout: reader.duration("idle_timeout_minutes", MINUTE, false, MOST_MINUTES),
+        grace: reader.duration("grace_seconds", 1.0, true, MOST_GRACE_SECONDS),
+        setup: reader.texts("setup"),
+        setup_timeout: reader
+            .duration("setup_timeout_minutes", MINUTE, false, MOST_MINUTES)
+            .unwrap_or(DEFAULT_SETUP_TIMEOUT),
+        copy: carried(reader, "copy", worktree),
+        link: carried(reader, "link", worktree),
+        env: env(reader),
+        prompt_file: reader.path("prompt_file"),
+        model: reader.text("model"),
+        args: reader.texts("args"),
+        artifact_role: reader.text("artifact_role"),
+        report_prefix: reader.text("report_prefix"),
+        report_dir: reader.path("report_dir"),
+        on_changes: on_changes(reader),
+        log_tail: reader.flag("log_tail", true),
+        limits: reader.object("limits"),
+        sandbox: reader.value("sandbox"),
+        submodules: reader.flag("submodules", false),
+    };
+    if let Some(path) = definition.link.iter().find(|path| overlaps(path, &definition.copy)) {
+        reader.problem("link", format!("{} is in `copy` already", path.display()));
+    }
+    definition
+}
+
+fn name(reader: &mut Reader<'_>) -> String {
+    let before = reader.problems.len();
+    let Some(name) = reader.text("name") else {
+        if reader.problems.len() == before {
+            reader.problem("name", "is missing");
+        }
+        return String::new();
+    };
+    if name.chars().count() > LONGEST_NAME {
+        reader.problem("name", format!("must not be longer than {LONGEST_NAME} characters"));
+    }
+    if name.contains('/') || name.chars().any(char::is_control) {
+        reader.problem("name", "must not contain a slash or a control character");
+    }
+    if name.trim() != name {
+        reader.problem("name", "must not begin or end with a blank");
+    }
+    name
+}
+
+fn actor_name(reader: &mut Reader<'_>) -> String {
+    let name = reader.text("actor").unwrap_or_else(|| DEFAULT_ACTOR.to_owned());
+    if let Err(failure) = actor::validate(&name) {
+        reader.problem("actor", failure.message());
+    }
+    name
+}
+
+fn engine(reader: &mut Reader<'_>) -> EngineKind {
+    let Some(name) = reader.text("engine") else { return EngineKind::Script };
+    EngineKind::parse(&name).unwrap_or_else(|| {
+        let known = EngineKind::ALL.map(EngineKind::name);
+        let meant = nearest(&name, &known).expect("there are engines");
+        reader.problem("engine", format!("{name:?} is not an engine; did you mean {meant:?}?"));
+        EngineKind::Script
+    })
+}
+
+fn command(reader: &mut Reader<'_>, engine: EngineKind) -> Option<CommandLine> {
+    let before = reader.problems.len();
+    let command = match reader.value("command") {
+        None => None,
+        Some(Value::String(text)) => {
+            Some(text).filter(|text| !text.trim().is_empty()).map(CommandLine::Shell)
+        }
+        Some(Value::Array(items)) => argv(reader, items),
+        Some(other) => {
+            reader.problem(
+                "command",
+                format!("must be a string or an array of strings, not {}", kind(&other)),
+            );
+            None
+        }
+    };
+    if let Some(CommandLine::Shell(text)) = &command
+        && text.contains('\0')
+    {
+        reader.problem("command", "must not contain a NUL character");
+    }
+    if command.is_none() && engine == EngineKind::Script && reader.problems.len() == before {
+        reader.problem("command", "is missing; a script needs one");
+    }
+    command
+}
+
+/// A program with a slash that does not begin with one is a file of the project; without a slash it is found by PATH.
+fn argv(reader: &mut Reader<'_>, items: Vec<Value>) -> Option<CommandLine> {
+    let words = reader.strings("command", items);
+    let program = words.first()?;
+    if program.is_empty() {
+        reader.problem("command", "must begin with a program");
+    } else if program.contains('/') && !program.starts_with('/') {
+        reader.checked_path("command", program)?;
+    }
+    Some(CommandLine::Argv(words))
+}
+
+/// Paths to bring into the worktree. Git's own directory there is a file, and not to be replaced.
+fn carried(reader: &mut Reader<'_>, key: &str, worktree: bool) -> Vec<PathBuf> {
+    let paths = reader.paths(key);
+    if !paths.is_empty() && !worktree {
+        reader.problem(key, "needs \"worktree\": true");
+    }
+    if paths.iter().any(|path| path.starts_with(".git")) {
+        reader.problem(key, "must not name anything in `.git`");
+    }
+    paths
+}
+
+fn overlaps(path: &Path, others: &[PathBuf]) -> bool {
+    others.iter().any(|other| path.starts_with(other) || other.starts_with(path))
+}
+
+fn on_changes(reader: &mut Reader<'_>) -> OnChanges {
+    match reader.text("on_changes").as_deref() {
+        None | Some("keep") => OnChanges::Keep,
+        Some("discard") => OnChanges::Discard,
+        Some(other) => {
+            reader.problem("on_changes", format!("must be \"keep\" or \"discard\", not {other:?}"));
+            OnChanges::Keep
+        }
+    }
+}
+
+fn env(reader: &mut Reader<'_>) -> EnvRules {
+    let map = reader.object("env");
+    let mut inner = Reader::new(map, "env.", reader.problems);
+    let keep = patterns(&mut inner, "keep");
+    let drop = patterns(&mut inner, "drop");
+    let inherit = inner.flag("inherit", true);
+    let set = inner.object("set");
+    let set = variables(&mut inner, set);
+    inner.finish(ENV_KEYS);
+    EnvRules { keep, drop, set, inherit }
+}
+
+fn patterns(reader: &mut Reader<'_>, key: &str) -> Vec<String> {
+    let names = reader.texts(key);
+    for name in &names {
+        if name.is_empty() || name.contains('=') || name.matches('*').count() > 1 {
+            reader.problem(
+                key,
+                format!("{name:?} is not the name of a variable, in which one `*` may stand"),
+            );
+        }
+    }
+    names
+}
+
+fn variables(reader: &mut Reader<'_>, set: Map<String, Value>) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in set {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            reader.problem("set", format!("{name:?} is not the name of a variable"));
+        } else if name.starts_with("LATTICE_") {
+            reader.problem("set", format!("{name} is set by Lattice itself"));
+        }
+        match value {
+            Value::String(value) if !value.contains('\0') => {
+                variables.insert(name, value);
+            }
+            Value::String(_) => {
+                reader.problem("set", format!("{name} must not contain a NUL character"))
+            }
+            other => {
+                reader.problem("set", format!("{name} must be a string, not {}", kind(&other)))
+            }
+        }
+    }
+    variables
+}

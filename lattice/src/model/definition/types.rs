@@ -1,0 +1,136 @@
+//! The values of a definition that has been checked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// A valid definition. Paths are relative to the project root and do not leave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// 1 to 64 characters, no slash, no control character; matched without regard to case.
+    pub name: String,
+    pub description: String,
+    /// Who the events of a run are by, unless the caller says otherwise: `prefix:name`.
+    pub actor: String,
+    pub engine: EngineKind,
+    /// Always there for [`EngineKind::Script`].
+    pub command: Option<CommandLine>,
+    /// Work in a worktree of its own, frozen at a commit; else in the project root.
+    pub worktree: bool,
+    pub timeout: Duration,
+    /// The longest silence.
+    pub idle_timeout: Option<Duration>,
+    /// From TERM to KILL; the project's, if it is not set here.
+    pub grace: Option<Duration>,
+    /// Shell commands, run in the worktree before the engine.
+    pub setup: Vec<String>,
+    pub setup_timeout: Duration,
+    /// Copied from the project into the worktree.
+    pub copy: Vec<PathBuf>,
+    /// Linked from the project into the worktree.
+    pub link: Vec<PathBuf>,
+    pub env: EnvRules,
+    pub prompt_file: Option<PathBuf>,
+    pub model: Option<String>,
+    /// Further arguments of the command.
+    pub args: Vec<String>,
+    /// The role of the artifact that the report becomes. With it a report is a duty.
+    pub artifact_role: Option<String>,
+    /// What the title of that artifact begins with.
+    pub report_prefix: Option<String>,
+    pub report_dir: Option<PathBuf>,
+    pub on_changes: OnChanges,
+    /// Whether the last lines of the log go into the event of a failure.
+    pub log_tail: bool,
+    pub limits: Map<String, Value>,
+    pub sandbox: Option<Value>,
+    /// Check submodules out too.
+    pub submodules: bool,
+}
+
+/// What does the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineKind {
+    Claude,
+    Codex,
+    Gemini,
+    Opencode,
+    Script,
+}
+
+impl EngineKind {
+    pub const ALL: [Self; 5] =
+        [Self::Claude, Self::Codex, Self::Gemini, Self::Opencode, Self::Script];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Script => "script",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name)
+    }
+
+    /// Whether this version can run it. The others are known, so that their definitions can be listed.
+    pub fn available(self) -> bool {
+        self == Self::Script
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandLine {
+    /// For `bash -c`.
+    Shell(String),
+    /// For `exec`; never empty.
+    Argv(Vec<String>),
+}
+
+/// What the engine inherits; names may have one `*` for any characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvRules {
+    pub keep: Vec<String>,
+    pub drop: Vec<String>,
+    pub set: BTreeMap<String, String>,
+    pub inherit: bool,
+}
+
+impl Default for EnvRules {
+    fn default() -> Self {
+        Self { keep: Vec::new(), drop: Vec::new(), set: BTreeMap::new(), inherit: true }
+    }
+}
+
+/// What becomes of commits and changes in the worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChanges {
+    Keep,
+    Discard,
+}
+
+/// One thing that is wrong with a definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Such as `timeout_minutes` or `env.set`; `file` if it is not about one key.
+    pub key: String,
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
+}

@@ -250,10 +250,10 @@ fn variables(reader: &mut Reader<'_>, set: Map<String, Value>) -> BTreeMap<Strin
                 variables.insert(name, value);
             }
             Value::String(_) => {
-                reader.problem("set", format!("{name} must not contain a NUL character"))
+                reader.problem("set", format!("{name} must not contain a NUL character"));
             }
             other => {
-                reader.problem("set", format!("{name} must be a string, not {}", kind(&other)))
+                reader.problem("set", format!("{name} must be a string, not {}", kind(&other)));
             }
         }
     }

@@ -30,11 +30,11 @@ fn the_defaults() {
         engine: EngineKind::Script,
         command: Some(CommandLine::Shell("make lint".into())),
         worktree: false,
-        timeout: Duration::from_secs(600),
+        timeout: Duration::from_mins(10),
         idle_timeout: None,
         grace: None,
         setup: Vec::new(),
-        setup_timeout: Duration::from_secs(300),
+        setup_timeout: Duration::from_mins(5),
         copy: Vec::new(),
         link: Vec::new(),
         env: EnvRules { keep: Vec::new(), drop: Vec::new(), set: [].into(), inherit: true },
@@ -69,9 +69,9 @@ fn every_key() {
     assert_eq!(found.command, Some(CommandLine::Argv(vec!["scripts/x".into(), "a b".into()])));
     assert_eq!(
         (found.timeout, found.idle_timeout),
-        (Duration::from_secs(30), Some(Duration::from_secs(120)))
+        (Duration::from_secs(30), Some(Duration::from_mins(2)))
     );
-    assert_eq!((found.grace, found.setup_timeout), (Some(Duration::ZERO), Duration::from_secs(60)));
+    assert_eq!((found.grace, found.setup_timeout), (Some(Duration::ZERO), Duration::from_mins(1)));
     assert_eq!(found.copy, [PathBuf::from(".env"), PathBuf::from("conf/a")]);
     assert_eq!(found.link, [PathBuf::from("node_modules")]);
     assert_eq!(found.env.drop, ["B_*"]);

@@ -8,16 +8,11 @@ use crate::harness::process::carrying;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::SOON;
 
-fn start(sandbox: &Sandbox, steps: &[&str]) -> crate::harness::call::Running {
-    let argv = sandbox.fake(steps);
-    let argv = argv.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
-    sandbox.program(argv).start()
-}
-
 #[test]
 fn a_connected_fake_is_told_how_to_end() {
     let sandbox = Sandbox::empty();
-    let running = start(&sandbox, &["connect=main", "print=ready", "wait", "print=gone", "wait"]);
+    let running =
+        sandbox.start_fake(&["connect=main", "print=ready", "wait", "print=gone", "wait"]);
     let peer = sandbox.socket.peer("main");
     assert!(!peer.is_dead());
     peer.tell("go");
@@ -37,7 +32,7 @@ fn every_kind_of_descendant_outlives_its_parent() {
         "spawn-env-i=e",
         "exit=0",
     ];
-    let running = start(&sandbox, &steps);
+    let running = sandbox.start_fake(&steps);
     let peers = ["a", "b", "c", "d", "e"].map(|name| sandbox.socket.peer(name));
     // The fakes hold the output of the call, so it cannot be read to its end before they are gone.
     assert!(running.process().dies_within(SOON));
@@ -53,7 +48,8 @@ fn every_kind_of_descendant_outlives_its_parent() {
 #[test]
 fn an_ignored_signal_does_not_end_a_fake_nor_its_daemon() {
     let sandbox = Sandbox::empty();
-    let running = start(&sandbox, &["ignore=TERM", "spawn-setsid=daemon", "connect=main", "wait"]);
+    let running =
+        sandbox.start_fake(&["ignore=TERM", "spawn-setsid=daemon", "connect=main", "wait"]);
     let (daemon, main) = (sandbox.socket.peer("daemon"), sandbox.socket.peer("main"));
     for peer in [&daemon, &main] {
         peer.signal(rustix::process::Signal::TERM);
@@ -74,7 +70,7 @@ fn dumps_show_what_an_engine_was_given() {
         format!("read-stdin={}", path("stdin")),
         format!("status-dump={}", path("status")),
     ];
-    start(&sandbox, &steps.each_ref().map(String::as_str)).finish().ok();
+    sandbox.start_fake(&steps.each_ref().map(String::as_str)).finish().ok();
     assert!(fs::read_to_string(path("env")).unwrap().contains("LATTICE_TEST_ID="));
     assert!(fs::read_to_string(path("fds")).unwrap().starts_with("0 /dev/null\n1 pipe:"));
     assert_eq!(fs::read_to_string(path("stdin")).unwrap(), "0 bytes");
@@ -87,7 +83,8 @@ fn descriptors_are_leaked_to_what_the_fake_execs() {
     let file = sandbox.base.join("file");
     fs::write(&file, "").unwrap();
     let leak = format!("leak-fds=20:{}", file.display());
-    let count = start(&sandbox, &[&leak, "exec=sh", "-c", "ls -l /proc/self/fd | grep -c /file"])
+    let count = sandbox
+        .start_fake(&[&leak, "exec=sh", "-c", "ls -l /proc/self/fd | grep -c /file"])
         .finish()
         .ok();
     count.stdout("20\n");

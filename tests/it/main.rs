@@ -39,10 +39,14 @@ mod run_inside;
 mod run_kill_campaign;
 /// Kills and stops of supervisors by hand.
 mod run_kills;
+/// Logs and directories that go away under a run.
+mod run_lost_logs;
 /// Runs that runs start.
 mod run_nested;
 /// Exit codes, signals, timeouts, daemons, the log.
 mod run_outcomes;
+/// Who may end whose run: stores, boots, garbage, mounts.
+mod run_reap;
 /// What is saved from a worktree, and when it is kept.
 mod run_salvage;
 /// Where a worker works.

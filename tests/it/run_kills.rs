@@ -176,9 +176,7 @@ fn a_daemon_without_environment_is_found_by_the_pipe_it_holds() {
 fn a_bystander_is_not_touched() {
     let sandbox = sandbox_with_daemons();
     // In the project's directory, with the user's environment, and not of the run.
-    let argv = sandbox.fake(&["connect=bystander", "wait"]);
-    let bystander =
-        sandbox.program(argv.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap())).start();
+    let bystander = sandbox.start_fake(&["connect=bystander", "wait"]);
     let peer = sandbox.socket.peer("bystander");
     let run = sandbox.start("Work");
     kill_both(&run, &engine(&sandbox)[0]);
@@ -213,10 +211,8 @@ fn a_term_to_a_supervisor_stops_the_run_in_order() {
 #[test]
 fn a_worker_killed_in_its_setup_leaves_nothing() {
     let sandbox = Sandbox::new();
-    let fake = sandbox.fake(&["connect=setup", "wait"]);
-    let line: Vec<_> =
-        fake.as_array().unwrap().iter().map(|arg| format!("'{}'", arg.as_str().unwrap())).collect();
-    let definition = json!({"command": "true", "setup": [line.join(" ")], "worktree": true});
+    let line = sandbox.fake_line(&["connect=setup", "wait"]);
+    let definition = json!({"command": "true", "setup": [line], "worktree": true});
     sandbox.worker("Work", definition);
     let run = sandbox.start("Work");
     let setup = sandbox.socket.peer("setup");

@@ -5,16 +5,6 @@ use serde_json::json;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::{SOON, eventually};
 
-fn shell(sandbox: &Sandbox, steps: &[&str]) -> String {
-    let argv = sandbox.fake(steps);
-    argv.as_array()
-        .unwrap()
-        .iter()
-        .map(|arg| format!("'{}'", arg.as_str().unwrap()))
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[test]
 fn a_run_started_inside_a_run_outlives_it() {
     let sandbox = Sandbox::new();
@@ -51,7 +41,7 @@ fn the_outer_runs_daemons_die_and_the_inner_run_does_not() {
     sandbox.fake_worker("Inner", &["spawn-setsid=inner-daemon", "connect=inner", "wait"]);
     let script = format!(
         "lattice worker run Inner $LATTICE_TASK_ID && exec {}",
-        shell(&sandbox, &["spawn-setsid=outer-daemon", "connect=outer", "wait"])
+        sandbox.fake_line(&["spawn-setsid=outer-daemon", "connect=outer", "wait"])
     );
     sandbox.worker("Outer", json!({"command": script}));
     let outer = sandbox.start("Outer");

@@ -248,9 +248,8 @@ fn setup_commands_run_first_and_their_failure_is_the_end() {
 #[test]
 fn a_daemon_of_a_setup_command_is_swept() {
     let sandbox = Sandbox::new();
-    let fake = sandbox.fake(&["spawn-setsid=daemon", "connect=setup", "wait"]);
-    let line = fake.as_array().unwrap().iter().map(|arg| format!("'{}'", arg.as_str().unwrap()));
-    let setup = json!([line.collect::<Vec<_>>().join(" ")]);
+    let line = sandbox.fake_line(&["spawn-setsid=daemon", "connect=setup", "wait"]);
+    let setup = json!([line]);
     let command = sandbox.fake(&["connect=main", "wait"]);
     sandbox.worker("Daemon", json!({"command": command, "setup": setup, "worktree": true}));
     let run = sandbox.start("Daemon");

@@ -25,11 +25,6 @@ fn lock_path(sandbox: &Sandbox, key: &str) -> String {
         .to_string()
 }
 
-fn fake(sandbox: &Sandbox, steps: &[&str]) -> Running {
-    let argv = sandbox.fake(steps);
-    sandbox.program(argv.as_array().unwrap().iter().map(|step| step.as_str().unwrap())).start()
-}
-
 #[test]
 fn whoever_holds_a_lock_is_waited_for() {
     for (kind, key) in
@@ -37,7 +32,7 @@ fn whoever_holds_a_lock_is_waited_for() {
     {
         let sandbox = Sandbox::without_git();
         let step = format!("{kind}={}", lock_path(&sandbox, key));
-        let holder = fake(&sandbox, &[&step, "connect=holder", "wait", "unlock", "exit=0"]);
+        let holder = sandbox.start_fake(&[&step, "connect=holder", "wait", "unlock", "exit=0"]);
         let peer = sandbox.socket.peer("holder");
         let waiting = comment(&sandbox).start();
         assert!(!waiting.process().dies_within(A_WHILE), "{kind} {key}");
@@ -55,7 +50,7 @@ fn the_short_id_and_the_lifecycle_log_have_locks_of_their_own() {
     for key in ["ids_json", "events__lifecycle"] {
         let sandbox = Sandbox::without_git();
         let step = format!("lock={}", lock_path(&sandbox, key));
-        let holder = fake(&sandbox, &[&step, "connect=holder", "wait", "unlock", "exit=0"]);
+        let holder = sandbox.start_fake(&[&step, "connect=holder", "wait", "unlock", "exit=0"]);
         let peer = sandbox.socket.peer("holder");
         comment(&sandbox).run().ok();
         let waiting = sandbox.lattice(["create", "Second", "--actor", ACTOR]).start();
@@ -70,7 +65,7 @@ fn the_short_id_and_the_lifecycle_log_have_locks_of_their_own() {
 fn a_lock_that_does_not_come_free_is_busy_before_python_gives_up() {
     let sandbox = Sandbox::without_git();
     let step = format!("lock={}", lock_path(&sandbox, "events_TASK"));
-    let holder = fake(&sandbox, &[&step, "connect=holder", "wait"]);
+    let holder = sandbox.start_fake(&[&step, "connect=holder", "wait"]);
     let peer = sandbox.socket.peer("holder");
     let before = sandbox.tree();
     let refused = comment(&sandbox).arg("--json").run();
@@ -136,7 +131,7 @@ fn no_line_is_lost_between_writers_that_delete_their_lock_file() {
     let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
     let rewrite =
         format!("rewrite-locked=400:{}:{}", lock_path(&sandbox, "events_TASK"), log.display());
-    let others = [fake(&sandbox, &[&rewrite]), fake(&sandbox, &[&rewrite])];
+    let others = [sandbox.start_fake(&[&rewrite]), sandbox.start_fake(&[&rewrite])];
     for _ in 0..10 {
         let ours: Vec<_> = (0..4).map(|_| comment(&sandbox).start()).collect();
         for call in ours {

@@ -232,11 +232,8 @@ fn stop_ends_the_run_and_tells_it() {
 #[test]
 fn stop_is_heard_during_setup() {
     let sandbox = Sandbox::new();
-    let fake = sandbox.fake(&["connect=setup", "wait"]);
-    let line: Vec<_> =
-        fake.as_array().unwrap().iter().map(|arg| format!("'{}'", arg.as_str().unwrap())).collect();
-    sandbox
-        .worker("Check", json!({"command": "true", "setup": [line.join(" ")], "worktree": true}));
+    let line = sandbox.fake_line(&["connect=setup", "wait"]);
+    sandbox.worker("Check", json!({"command": "true", "setup": [line], "worktree": true}));
     let run = sandbox.start("Check");
     let setup = sandbox.socket.peer("setup");
     sandbox.lattice(["worker", "stop", &run.id]).run().ok();

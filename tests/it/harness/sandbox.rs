@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::binaries::{self, variable};
-use super::call::{Call, Finished};
+use super::call::{Call, Finished, Running};
 use super::normalize::Names;
 use super::process::{carrying, describe};
 use super::socket::Socket;
@@ -177,12 +177,26 @@ impl Sandbox {
     }
 
     /// The argument vector of a fake engine that knows this sandbox's socket.
-    pub fn fake(&self, steps: &[&str]) -> Value {
+    pub fn fake_argv(&self, steps: &[&str]) -> Vec<String> {
         let socket = format!("socket={}", self.socket.path().display());
-        let argv = [binaries::fake_engine(), socket]
-            .into_iter()
-            .chain(steps.iter().map(|step| (*step).to_owned()));
-        json!(argv.collect::<Vec<_>>())
+        let steps = steps.iter().map(|step| (*step).to_owned());
+        [binaries::fake_engine(), socket].into_iter().chain(steps).collect()
+    }
+
+    /// The same as the `command` of a definition.
+    pub fn fake(&self, steps: &[&str]) -> Value {
+        json!(self.fake_argv(steps))
+    }
+
+    /// The same as a line of shell.
+    pub fn fake_line(&self, steps: &[&str]) -> String {
+        let quoted: Vec<_> = self.fake_argv(steps).iter().map(|arg| format!("'{arg}'")).collect();
+        quoted.join(" ")
+    }
+
+    /// A fake that is no worker: a bystander, a holder of a lock.
+    pub fn start_fake(&self, steps: &[&str]) -> Running {
+        self.program(self.fake_argv(steps)).start()
     }
 
     /// A worker that is a fake engine, with nothing else said.

@@ -1,0 +1,83 @@
+//! Logs and directories that go away under a run, as git and archives make them go: the end is not lost.
+
+use fs_err as fs;
+
+use serde_json::json;
+
+use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::{SOON, eventually};
+
+#[test]
+fn the_end_of_an_archived_task_goes_where_its_history_is() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    crate::tracker_refusals::archive(&sandbox);
+    main.tell("exit 3");
+    let log = sandbox.lattice_dir().join(format!("archive/events/{}.jsonl", sandbox.task));
+    eventually("the end is in the archive", SOON, || {
+        let text = fs::read_to_string(&log).map_err(|error| error.to_string())?;
+        let ends = text.matches("\"type\":\"process_failed\"").count();
+        if ends == 1 && text.starts_with("{\"actor\":\"human:ana\"") { Ok(()) } else { Err(text) }
+    });
+    sandbox.assert_clean();
+    assert!(
+        !sandbox.lattice_dir().join(format!("events/{}.jsonl", run.task)).exists(),
+        "no second log is made"
+    );
+}
+
+#[test]
+fn a_log_that_is_gone_is_not_made_anew() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
+    let before = fs::read(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+    main.tell("exit 3");
+    assert!(run.record().to_string().contains("process_failed"), "the end stays in the record");
+    sandbox.assert_clean();
+    assert!(!log.exists());
+    // The log comes back, as after a branch switch; so does the end.
+    fs::write(&log, before).unwrap();
+    sandbox.lattice(["worker", "ps"]).run().ok();
+    assert_eq!(run.ended()["data"]["exit_code"], 3);
+}
+
+#[test]
+fn a_directory_that_is_cleaned_away_under_a_live_run_costs_no_end() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": sandbox.fake(&["connect=main", "wait"])}));
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    sandbox.git(["clean", "-fdxq"]);
+    assert!(!run.directory().exists());
+    sandbox.lattice(["list"]).run().ok();
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    assert!(!main.is_dead() && run.terminal().is_none(), "it lives, whatever is missing");
+    main.tell("exit 3");
+    let end = run.ended();
+    assert_eq!((&end["data"]["reason"], &end["data"]["exit_code"]), (&json!("exited"), &json!(3)));
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+#[test]
+fn an_end_that_git_took_back_is_brought_again_and_not_made_up() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "exit 3"}));
+    let run = sandbox.start("Work");
+    let end = run.ended();
+    sandbox.assert_clean();
+    let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
+    let text = fs::read_to_string(&log).unwrap();
+    let without: String =
+        text.lines().filter(|l| !l.contains("process_failed")).map(|l| format!("{l}\n")).collect();
+    fs::write(&log, without).unwrap();
+    sandbox.lattice(["worker", "ps"]).run().ok();
+    assert_eq!(run.ended(), end, "the very line");
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}

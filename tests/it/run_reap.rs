@@ -1,0 +1,232 @@
+//! Who may end whose run: other stores, other boots, garbage, mounts, and what is a bystander.
+
+use std::path::Path;
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::harness::namespace::Namespace;
+use crate::harness::run::Run;
+use crate::harness::sandbox::Sandbox;
+use crate::harness::socket::Peer;
+use crate::harness::waiting::{SOON, skipped};
+
+/// A project with a run whose supervisors and engine are dead, and that nobody has ended.
+fn dead_run(sandbox: &Sandbox) -> Run<'_> {
+    sandbox.worker(
+        "Work",
+        json!({"command": sandbox.fake(&["connect=main", "wait"]), "worktree": true}),
+    );
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    kill_both(&run, &main);
+    run
+}
+
+fn kill_both(run: &Run<'_>, engine: &Peer) {
+    let (shim, warden) = run.supervisors(engine);
+    warden.signal(rustix::process::Signal::STOP);
+    shim.kill();
+    warden.kill();
+    for process in [&shim, &warden, &**engine] {
+        process.wait_dead(SOON);
+    }
+}
+
+fn reap(sandbox: &Sandbox) -> Value {
+    sandbox.lattice(["worker", "reap", "--json"]).run().ok().data()
+}
+
+/// Changes files of the run directory, as another machine or a later boot would have written them.
+fn edit(run: &Run<'_>, file: &str, change: impl Fn(&mut Value)) {
+    let path = run.directory().join(file);
+    let mut value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(&path, serde_json::to_vec(&value).unwrap()).unwrap();
+}
+
+#[test]
+fn reap_tells_what_it_did() {
+    let sandbox = Sandbox::new();
+    let run = dead_run(&sandbox);
+    let reaped = reap(&sandbox);
+    let row = &reaped[0];
+    assert_eq!((&row["run"], &row["task_id"]), (&json!(run.id), &json!(sandbox.task)));
+    assert_eq!(row["action"], "finished", "{reaped}");
+    assert_eq!(run.terminal().unwrap()["data"]["reason"], "supervisor_lost");
+    sandbox.assert_clean();
+    assert_eq!(reap(&sandbox), json!([]));
+}
+
+#[test]
+fn a_live_run_is_not_reaped() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    for _ in 0..3 {
+        reap(&sandbox);
+    }
+    assert!(!main.is_dead() && run.terminal().is_none());
+    main.tell("exit 0");
+    assert_eq!(run.ended()["type"], "process_completed");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_clone_does_not_end_the_runs_of_its_origin() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    sandbox.commit("With an open run");
+    sandbox
+        .sh("git clone -q . ../clone && cp -a .lattice/logs ../clone/.lattice/ 2>/dev/null; true");
+    let clone = sandbox.base.join("clone");
+    for arguments in [
+        &["list"][..],
+        &["show", "LAT-1"],
+        &["worker", "ps"],
+        &["worker", "reap"],
+        &["worker", "list"],
+    ] {
+        sandbox.lattice(arguments).current_dir(&clone).run().ok();
+    }
+    let rows = sandbox.lattice(["worker", "ps", "--json"]).current_dir(&clone).run().ok().data();
+    assert_eq!(
+        (&rows[0]["run"], &rows[0]["state"]),
+        (&json!(run.id), &json!("unsupervised")),
+        "{rows}"
+    );
+    let log =
+        fs::read_to_string(clone.join(format!(".lattice/events/{}.jsonl", sandbox.task))).unwrap();
+    assert!(!log.contains("process_failed"), "{log}");
+    assert!(!main.is_dead());
+    main.tell("exit 0");
+    assert_eq!(run.ended()["type"], "process_completed");
+    sandbox.sh("git checkout -q -- .lattice/config.json; true");
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+#[test]
+fn another_store_or_host_is_left_to_force() {
+    for key in ["store", "host"] {
+        let sandbox = Sandbox::new();
+        let run = dead_run(&sandbox);
+        edit(&run, "spec.json", |spec| spec[key] = json!("another"));
+        reap(&sandbox);
+        sandbox.lattice(["list"]).run().ok();
+        assert!(run.terminal().is_none() && run.directory().exists(), "{key}");
+        sandbox.lattice(["worker", "reap", "--force", &run.id]).run().ok();
+        assert_eq!(run.ended()["type"], "process_failed", "{key}");
+        sandbox.assert_clean();
+        assert_eq!(sandbox.assert_runs_ended(), 1);
+    }
+}
+
+#[test]
+fn after_a_reboot_a_reused_number_is_an_innocent() {
+    let sandbox = Sandbox::new();
+    let run = dead_run(&sandbox);
+    let innocent = sandbox.start_fake(&["connect=innocent", "wait"]);
+    let peer = sandbox.socket.peer("innocent");
+    let boot = json!("00000000-0000-0000-0000-000000000000");
+    edit(&run, "spec.json", |spec| spec["boot_id"] = boot.clone());
+    edit(&run, "supervisor.json", |both| {
+        for role in ["warden", "shim"] {
+            both[role]["boot_id"] = boot.clone();
+            both[role]["pid"] = json!(peer.pid);
+        }
+    });
+    edit(&run, "engine.json", |engine| {
+        engine["boot_id"] = boot.clone();
+        engine["pid"] = json!(peer.pid);
+        engine["pgid"] = json!(peer.pid);
+    });
+    reap(&sandbox);
+    let end = run.ended();
+    assert_eq!(
+        (&end["data"]["reason"], &end["data"]["exit_code"]),
+        (&json!("machine_rebooted"), &Value::Null)
+    );
+    assert!(!peer.is_dead(), "the innocent was killed");
+    peer.tell("exit 0");
+    innocent.finish().ok();
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_reused_number_in_the_same_boot_is_an_innocent_too() {
+    let sandbox = Sandbox::new();
+    let run = dead_run(&sandbox);
+    let innocent = sandbox.start_fake(&["connect=innocent", "wait"]);
+    let peer = sandbox.socket.peer("innocent");
+    // The recorded start time is not its.
+    edit(&run, "engine.json", |engine| {
+        engine["pid"] = json!(peer.pid);
+        engine["pgid"] = json!(peer.pid);
+    });
+    reap(&sandbox);
+    assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
+    assert!(!peer.is_dead(), "the innocent was killed");
+    peer.tell("exit 0");
+    innocent.finish().ok();
+    sandbox.assert_clean();
+}
+
+#[test]
+fn garbage_is_removed_and_what_is_being_made_is_not() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "true", "worktree": true}));
+    sandbox.run_to_end("Work");
+    sandbox.assert_clean();
+    let ulid = "01JABCDEFGHJKMNPQRSTVWXYZ0";
+    sandbox.sh(&format!(
+        "cd .lattice/runs && mkdir .old-ev_{ulid} .new-ev_{ulid} ev_{ulid} && touch .old-ev_{ulid}/lock && \
+         touch {{.new-,}}ev_{ulid}/lock && mkdir ../worktrees/.trash-x && echo x > ../worktrees/.trash-x/file"
+    ));
+    let lock = sandbox.lattice_dir().join(format!("runs/.new-ev_{ulid}/lock"));
+    let making =
+        sandbox.start_fake(&[&format!("lock={}", lock.display()), "connect=maker", "wait"]);
+    let maker = sandbox.socket.peer("maker");
+    reap(&sandbox);
+    let names = |directory: &str| {
+        let entries = fs::read_dir(sandbox.lattice_dir().join(directory)).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().display().to_string())
+            .filter(|n| n != ".store")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("runs"), [format!(".new-ev_{ulid}")]);
+    assert_eq!(names("worktrees"), [""; 0]);
+    maker.kill();
+    making.finish();
+    reap(&sandbox);
+    assert_eq!(names("runs"), [""; 0], "never a run: no event either");
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+#[test]
+fn a_mount_in_the_worktree_is_not_emptied() {
+    let sandbox = Sandbox::new();
+    let namespace = match Namespace::new(&sandbox, "true") {
+        Ok(namespace) => namespace,
+        Err(reason) => return skipped("a_mount_in_the_worktree_is_not_emptied", &reason),
+    };
+    let precious = sandbox.base.join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("file"), "precious").unwrap();
+    let script = format!("mkdir m && mount --bind {} m && cat m/file", precious.display());
+    sandbox.worker("Mount", json!({"command": script, "worktree": true, "on_changes": "discard"}));
+    let call = sandbox.lattice(["worker", "run", "Mount", "LAT-1", "--json"]);
+    let answer = namespace.inside(call, &sandbox.project).run().ok().data();
+    let run = sandbox.run_of(&answer);
+    let end = run.ended();
+    assert_eq!(end["type"], "process_completed", "{}", run.log());
+    assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "precious");
+    let kept =
+        end["data"]["kept_worktree"].as_str().unwrap_or_else(|| panic!("kept_worktree in {end}"));
+    assert!(Path::new(kept).exists());
+    sandbox.assert_left(&["worktree ", "entry ", "listed ", "process "]);
+    assert_eq!(fs::read_to_string(precious.join("file")).unwrap(), "precious");
+}

@@ -9,11 +9,15 @@ pub mod examine;
 pub mod handover;
 mod lost;
 #[cfg(feature = "cli")]
+mod place;
+#[cfg(feature = "cli")]
 pub mod preflight;
 pub mod query;
 pub mod reap;
 pub mod record;
 pub mod spare;
+#[cfg(feature = "cli")]
+mod specify;
 #[cfg(feature = "cli")]
 pub mod start;
 pub mod stop;

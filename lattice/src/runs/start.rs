@@ -124,7 +124,7 @@ fn append_start(ctx: &Context, spec: &Spec) -> Result<String> {
     for _ in 0..ATTEMPTS {
         let mut txn = TaskTxn::begin(&ctx.layout, &spec.task_id)?;
         if txn.is_archived() {
-            return Err(preflight::archived(spec));
+            return Err(preflight::archived(display(spec)));
         }
         let Some(other) = open_run(txn.events(), &spec.worker) else {
             let event = terminal::started(spec);

@@ -1,0 +1,126 @@
+//! Writing the spec: all that a supervisor will need, fixed at the start.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::stat::{Mode, umask};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use super::context::Context;
+use super::handover::VERSION;
+use super::place::Place;
+use super::start::Request;
+use super::store;
+use crate::model::config::Config;
+use crate::model::definition::{Definition, OnChanges};
+use crate::model::failure::Result;
+use crate::model::ids::RunId;
+use crate::model::reduce::Snapshot;
+use crate::model::run::{DefinitionRef, ReportSpec, SPEC_VERSION, Spec};
+use crate::model::time;
+use crate::storage::definitions::Found;
+
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the checks have found.
+pub(super) struct Parts<'a> {
+    pub(super) found: &'a Found,
+    pub(super) definition: Definition,
+    pub(super) snapshot: Snapshot,
+    pub(super) config: Config,
+    pub(super) place: Place,
+    pub(super) argv: Vec<String>,
+    pub(super) actor: String,
+}
+
+pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result<Spec> {
+    let Parts { found, definition, snapshot, config, place, argv, actor } = parts;
+    let workers = config.workers();
+    let run_id = RunId::generate();
+    let layout = &ctx.layout;
+    let prefix =
+        place.repository.as_ref().map(|repository| repository.prefix.clone()).unwrap_or_default();
+    let worktree_path = definition.worktree.then(|| {
+        let root = workers
+            .worktree_root
+            .as_ref()
+            .map_or_else(|| layout.worktrees(), |root| layout.root.join(root));
+        root.join(format!(
+            "{}-{:08x}",
+            run_id.ulid().to_lowercase(),
+            Ulid::generate().random() as u32
+        ))
+    });
+    let grace = definition.grace.or_else(|| seconds(workers.grace_seconds)).unwrap_or(GRACE);
+    Ok(Spec {
+        version: SPEC_VERSION,
+        lattice_version: VERSION.to_owned(),
+        record: true,
+        project_root: layout.root.clone(),
+        lattice_dir: layout.dir.clone(),
+        git_dir: place.repository.map(|repository| repository.common_dir),
+        cwd: worktree_path.as_ref().map_or_else(|| layout.root.clone(), |path| path.join(&prefix)),
+        prefix,
+        task_id: request.task.clone(),
+        short_id: snapshot.short_id().map(str::to_owned),
+        engine: definition.engine.name().to_owned(),
+        definition: DefinitionRef { path: found.path.clone(), sha256: sha256(&found.bytes) },
+        actor,
+        commit_sha: place.commit_sha,
+        argv,
+        env_set: definition.env.set.clone(),
+        env_drop: definition.env.drop.clone(),
+        env_keep: definition.env.keep.clone(),
+        env_inherit: definition.env.inherit,
+        worktree_path,
+        prompt_path: definition.prompt_file.clone(),
+        report: report(&definition, &snapshot),
+        timeout_ms: milliseconds(request.timeout.unwrap_or(definition.timeout)),
+        idle_ms: definition.idle_timeout.map(milliseconds),
+        grace_ms: milliseconds(grace),
+        end_limit_ms: milliseconds(seconds(Some(workers.end_limit_seconds)).unwrap_or_default()),
+        setup: definition.setup.clone(),
+        setup_timeout_ms: milliseconds(definition.setup_timeout),
+        copy: definition.copy.clone(),
+        link: definition.link.clone(),
+        discard: definition.on_changes == OnChanges::Discard,
+        log_tail: definition.log_tail,
+        log_path: PathBuf::from(format!("logs/workers/{run_id}.log")),
+        umask: current_umask(),
+        depth: ctx.depth + 1,
+        store: store::id(layout)?,
+        host: store::host(),
+        boot_id: store::boot_id(),
+        file_system: store::file_system(layout)?,
+        started_at: time::timestamp(SystemTime::now()),
+        worker: definition.name,
+        run_id,
+    })
+}
+
+fn report(definition: &Definition, snapshot: &Snapshot) -> Option<ReportSpec> {
+    let role = definition.artifact_role.clone()?;
+    let prefix =
+        definition.report_prefix.clone().unwrap_or_else(|| format!("{}: ", definition.name));
+    Some(ReportSpec { role: Some(role), title: format!("{prefix}{}", snapshot.title()) })
+}
+
+fn seconds(value: Option<f64>) -> Option<Duration> {
+    Duration::try_from_secs_f64(value?).ok()
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// umask(2) can only be read by setting it, so it is set back at once; the CLI has one thread here.
+fn current_umask() -> u32 {
+    let current = umask(Mode::from_bits_truncate(0o077));
+    umask(current);
+    u32::from(current.bits())
+}

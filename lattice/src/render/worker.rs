@@ -16,14 +16,12 @@ use super::paint::Paint;
 /// One definition in a list.
 pub(crate) fn definition(found: &Found, paint: Paint) -> String {
     match &found.result {
-        Ok(definition) => format!(
-            "  {:<25} {:<10} {}m  {}  {}",
-            one_line(&definition.name),
-            definition.engine.name(),
-            minutes(definition.timeout),
-            if definition.worktree { "worktree" } else { "in-place" },
-            one_line(&definition.description),
-        ),
+        Ok(definition) => {
+            let (name, engine) = (one_line(&definition.name), definition.engine.name());
+            let (limit, about) = (minutes(definition.timeout), one_line(&definition.description));
+            let place = if definition.worktree { "worktree" } else { "in-place" };
+            format!("  {name:<25} {engine:<10} {limit}m  {place}  {about}").trim_end().to_owned()
+        }
         Err(problems) => {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             format!(
@@ -64,13 +62,16 @@ pub(crate) fn outcome(event: &Event) -> String {
     let text = |key: &str| data.get(key).and_then(Value::as_str).map(one_line);
     let words = text("error").or_else(|| text("result")).unwrap_or("no further words".into());
     let worker = text("process_type").unwrap_or("?".into());
-    let mut facts: Vec<String> = text("reason").map(Cow::into_owned).into_iter().collect();
+    // That it exited is in the words already.
+    let reason = text("reason").filter(|reason| reason != "exited");
+    let mut facts: Vec<String> = reason.map(Cow::into_owned).into_iter().collect();
     facts.extend(
         data.get("duration_seconds").and_then(Value::as_f64).map(|seconds| format!("{seconds} s")),
     );
     facts.extend(text("preserved_ref").map(|name| format!("work saved in {name}")));
     facts.extend(text("kept_worktree").map(|path| format!("worktree kept: {path}")));
-    format!("Worker {worker} {}: {words} ({})", outcome_word(event), facts.join(", "))
+    let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
+    format!("Worker {worker} {}: {words}{facts}", outcome_word(event))
 }
 
 pub(crate) fn outcome_word(event: &Event) -> &'static str {
@@ -168,9 +169,8 @@ pub(crate) fn page(view: &View, paint: Paint) -> String {
     lines.extend(data.get("timeout_minutes").map(|minutes| format!("Limit: {minutes} min")));
     if let Some(spec) = &view.spec {
         lines.push(format!("Command: {}", one_line(&spec.argv.join(" "))));
-        lines.extend(
-            spec.worktree_path.as_ref().map(|path| format!("Worktree: {}", path.display())),
-        );
+        let worktree = spec.worktree_path.as_ref().filter(|_| view.ended.is_none());
+        lines.extend(worktree.map(|path| format!("Worktree: {}", path.display())));
     } else {
         lines.push("Record: pruned".to_owned());
     }

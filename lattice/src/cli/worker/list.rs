@@ -60,10 +60,8 @@ fn as_json(found: &Found) -> Value {
             "valid": true,
             "problems": [],
         }),
-        Err(problems) => {
-            let name = found.path.file_stem().unwrap_or_default().to_string_lossy();
-            json!({
-                "name": name,
+        Err(problems) => json!({
+                "name": found.name(),
                 "description": null,
                 "engine": null,
                 "timeout_minutes": null,
@@ -72,7 +70,6 @@ fn as_json(found: &Found) -> Value {
                 "path": path,
                 "valid": false,
                 "problems": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            })
-        }
+        }),
     }
 }

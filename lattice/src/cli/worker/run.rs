@@ -41,7 +41,8 @@ pub(crate) struct RunArgs {
     /// Short ID (LAT-42) or full ID of the task
     task: String,
     /// What to work on; anything that git understands [default: HEAD]
-    #[arg(long, value_name = "REV")]
+    // A strange revision is git's to refuse, also one that looks like an option.
+    #[arg(long, value_name = "REV", allow_hyphen_values = true)]
     commit: Option<String>,
     /// Its limit instead of the definition's: 90s, 10m, 2h, or a number of minutes
     #[arg(long, value_name = "DURATION", value_parser = duration::minutes)]

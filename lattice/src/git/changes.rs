@@ -32,6 +32,9 @@ const ADD: &[&str] = &[
     "core.splitIndex=false",
     "-c",
     "index.sparse=false",
+    // One flush for all objects instead of one for each; the file system is synced as a whole in the end.
+    "-c",
+    "core.fsyncMethod=batch",
     "add",
     "--all",
 ];

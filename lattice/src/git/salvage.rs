@@ -262,15 +262,16 @@ fn join(
 }
 
 /// Our own git syncs what it writes, but the worker's did not, and neither syncs directories.
+#[cfg(target_os = "linux")]
 fn sync(common_dir: &Path) -> Result<()> {
     let directory = fs_err::File::open(common_dir)?;
-    #[cfg(target_os = "linux")]
     rustix::fs::syncfs(&directory)
-        .map_err(|error| Failure::io("cannot write the saved work to the disk", error))?;
-    #[cfg(not(target_os = "linux"))]
-    {
-        drop(directory);
-        rustix::fs::sync();
-    }
+        .map_err(|error| Failure::io("cannot write the saved work to the disk", error))
+}
+
+/// There is no call for one file system here.
+#[cfg(not(target_os = "linux"))]
+fn sync(_common_dir: &Path) -> Result<()> {
+    rustix::fs::sync();
     Ok(())
 }

@@ -234,3 +234,19 @@ fn other_values() {
     assert_eq!(problem(r#""actor": "me""#), "actor: 'me' is not an actor");
     assert!(problem(r#""timeout": 3"#).ends_with("did you mean \"timeout_minutes\"?"));
 }
+
+#[test]
+fn the_shipped_definitions_are_valid() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../workers");
+    let mut count = 0;
+    for child in fs_err::read_dir(directory).unwrap() {
+        let path = child.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let found = parse(&fs_err::read(&path).unwrap())
+                .unwrap_or_else(|problems| panic!("{path:?}: {problems:?}"));
+            assert_eq!(path.file_stem().unwrap().to_str(), Some(found.name.as_str()));
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}

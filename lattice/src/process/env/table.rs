@@ -41,7 +41,7 @@ const fn keep(patterns: &'static [&'static str], why: &'static str) -> Rule {
 /// calls, and those of the engine, at the wrong repository, or at the author of another commit.
 ///
 /// `GIT_CONFIG_COUNT` is local to a repository for git, but not in this list: containers use it to set
-/// `safe.directory`, and nothing but a user sets it, gemini excepted (see [`TABLE`]).
+/// `safe.directory`, and nothing but a user sets it, gemini excepted: see the table below.
 pub const GIT_LOCAL: &[&str] = &[
     "GIT_DIR",
     "GIT_WORK_TREE",

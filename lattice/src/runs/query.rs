@@ -242,9 +242,10 @@ pub fn find(ctx: &Context, text: &str) -> Result<RunId> {
         return Ok(run.clone());
     }
     if wanted.len() < 4 {
-        return Err(not_found(text).hint(
-            "give at least 4 last characters of a run that `lattice worker ps --all` shows",
-        ));
+        return Err(Failure::new(Code::InvalidId, format!("'{text}' is too short to name a run"))
+            .hint(
+                "give at least 4 last characters of a run that `lattice worker ps --all` shows",
+            ));
     }
     let matching: Vec<&RunId> =
         known.iter().filter(|(name, _)| name.ends_with(&wanted)).map(|(_, run)| run).collect();

@@ -95,18 +95,19 @@ fn started(data: &Data<'_>, id: &str) -> String {
 }
 
 fn ended(data: &Data<'_>, words: &str) -> String {
-    let mut facts = vec![data.optional("", "reason", ""), data.optional("exit ", "exit_code", "")];
+    // "exited" and its code are in the words already.
+    let exited = data.0.get("reason").is_some_and(|reason| reason == "exited");
+    let mut facts = Vec::new();
+    if !exited {
+        facts.extend([data.optional("", "reason", ""), data.optional("exit ", "exit_code", "")]);
+    }
     facts.push(data.optional("after ", "duration_seconds", " s"));
     facts.push(data.optional("work saved in ", "preserved_ref", ""));
     facts.push(data.optional("worktree kept: ", "kept_worktree", ""));
     facts.retain(|fact| !fact.is_empty());
     let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
-    format!(
-        "{} {}{}{facts}",
-        data.text("process_type"),
-        data.text("started_event_id"),
-        data.optional(": ", words, "")
-    )
+    let (worker, run) = (data.text("process_type"), data.text("started_event_id"));
+    format!("{worker} {run}{}{facts}", data.optional(": ", words, ""))
 }
 
 /// An event's data, whatever shape its values have.

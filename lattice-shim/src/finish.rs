@@ -43,7 +43,7 @@ fn say(caller: &Channel, answer: &str) {
 }
 
 fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
-    let turns = Loop::new(seat.id.clone(), None)?;
+    let turns = Loop::new(&seat.spec, None)?;
     let mut facts = match examine::examine(&seat.layout, &seat.run, &seat.spec, forced)? {
         Verdict::Dead(facts) => facts,
         Verdict::NeverRan => {

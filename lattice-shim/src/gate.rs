@@ -11,7 +11,6 @@ use std::os::unix::process::CommandExt;
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::{inherit, spawn};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, umask};
 use nix::unistd::getppid;
 
 /// The OOM killer takes the engine first, and not the process that would record it (proc_pid_oom_score_adj(5)).
@@ -24,23 +23,24 @@ pub(crate) const OPEN: u8 = b'+';
 pub(crate) fn run(words: &[OsString]) -> Result<()> {
     let [parent, mask, program, arguments @ ..] = words else { return Err(misuse()) };
     let parent = number(parent)?;
-    let mask = u32::try_from(number(mask)?).map_err(|_| misuse())?;
     die_with(parent, Signal::SIGKILL)?;
     offer_to_oom_killer();
     let mut socket = take_socket()?;
     if !opened(&mut socket) {
         return Ok(());
     }
-    umask(Mode::from_bits_truncate(mask));
+    set_umask(mask)?;
     let error = spawn::inheriting(program).args(arguments).exec();
     let number = error.raw_os_error().unwrap_or_default();
     Ok(socket.write_all(&number.to_le_bytes())?)
 }
 
-/// `helper PARENT PROGRAM ARGUMENT…`: no gate, and TERM when the parent dies, on which git removes its lock files.
+/// `helper PARENT UMASK PROGRAM ARGUMENT…`: no gate, and TERM when the parent dies, on which git removes its lock
+/// files. What git makes in the repository is the user's, so it has the user's modes.
 pub(crate) fn run_helper(words: &[OsString]) -> Result<()> {
-    let [parent, program, arguments @ ..] = words else { return Err(misuse()) };
+    let [parent, mask, program, arguments @ ..] = words else { return Err(misuse()) };
     die_with(number(parent)?, Signal::SIGTERM)?;
+    set_umask(mask)?;
     let error = spawn::inheriting(program).args(arguments).exec();
     Err(Failure::new(
         Code::SpawnError,
@@ -76,6 +76,11 @@ fn take_socket() -> Result<UnixStream> {
 fn opened(socket: &mut UnixStream) -> bool {
     let mut byte = [0];
     matches!(socket.read(&mut byte), Ok(1)) && byte[0] == OPEN
+}
+
+fn set_umask(word: &OsString) -> Result<()> {
+    inherit::set_umask(u32::try_from(number(word)?).map_err(|_| misuse())?);
+    Ok(())
 }
 
 fn number(word: &OsString) -> Result<i32> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
 use lattice::model::outcome::Exit;
+use lattice::model::run::Spec;
 use lattice::process::channel::{Channel, Received};
 use lattice::process::helper::{HelperOutput, Helpers, scratch_file};
 use lattice::process::inherit;
@@ -32,6 +33,8 @@ const SHORT_GRACE: Duration = Duration::from_secs(2);
 /// What a supervisor waits with.
 pub(crate) struct Loop {
     run: RunId,
+    /// The caller's, for what helpers make.
+    umask: u32,
     watch: Watch,
     pub(crate) log: Option<LogPump>,
     /// The other supervisor.
@@ -47,10 +50,11 @@ pub(crate) struct Loop {
 }
 
 impl Loop {
-    pub(crate) fn new(run: RunId, peer: Option<Channel>) -> io::Result<Self> {
+    pub(crate) fn new(spec: &Spec, peer: Option<Channel>) -> io::Result<Self> {
         let watch = Watch::install()?;
         Ok(Self {
-            run,
+            run: spec.run_id.clone(),
+            umask: spec.umask,
             watch,
             log: None,
             peer,
@@ -140,6 +144,27 @@ impl Loop {
         Ok(true)
     }
 
+    /// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's.
+    fn through_helper_role(&self, command: &Command) -> Command {
+        let mut helper = spawn::command(spawn::own_program());
+        helper
+            .arg("helper")
+            .args([Pid::this().to_string(), self.umask.to_string()])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => helper.env(name, value),
+                None => helper.env_remove(name),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            helper.current_dir(directory);
+        }
+        helper.env(COOKIE, self.run.as_str()).process_group(0);
+        helper
+    }
+
     fn is_interrupted(&self) -> bool {
         let Some(request) = &self.interrupted_by else { return false };
         !self.stops.is_empty() || fs_err::symlink_metadata(request).is_ok()
@@ -167,7 +192,7 @@ impl Helpers for Loop {
         limit: Duration,
     ) -> io::Result<HelperOutput> {
         let (mut stdout, mut stderr) = (scratch_file()?, scratch_file()?);
-        let mut command = through_helper_role(&command, &self.run);
+        let mut command = self.through_helper_role(&command);
         if let Some(bytes) = stdin {
             let mut file = scratch_file()?;
             file.write_all(&bytes)?;
@@ -192,27 +217,6 @@ impl Helpers for Loop {
             stderr: contents(&mut stderr)?,
         })
     }
-}
-
-/// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's.
-fn through_helper_role(command: &Command, run: &RunId) -> Command {
-    let mut helper = spawn::command(spawn::own_program());
-    helper
-        .arg("helper")
-        .arg(Pid::this().to_string())
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => helper.env(name, value),
-            None => helper.env_remove(name),
-        };
-    }
-    if let Some(directory) = command.get_current_dir() {
-        helper.current_dir(directory);
-    }
-    helper.env(COOKIE, run.as_str()).process_group(0);
-    helper
 }
 
 fn contents(file: &mut std::fs::File) -> io::Result<Vec<u8>> {

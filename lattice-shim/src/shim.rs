@@ -35,7 +35,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     let Ok([read, write]) = <[OwnedFd; 2]>::try_from(warden.take_descriptors()) else {
         return Err(Failure::internal("the warden sent no pipe"));
     };
-    let mut turns = Loop::new(seat.id.clone(), Some(warden))?;
+    let mut turns = Loop::new(&seat.spec, Some(warden))?;
     seat.publish(true)?;
     fs_err::create_dir_all(seat.layout.worker_logs())?;
     turns.log = Some(LogPump::open(read, &seat.log())?);

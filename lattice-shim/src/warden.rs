@@ -34,7 +34,7 @@ const UNTIL_ANSWERED: Duration = Duration::from_hours(1);
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut cli) = seat::take(directory)?;
-    let turns = Loop::new(seat.id.clone(), None)?;
+    let turns = Loop::new(&seat.spec, None)?;
     seat.publish(false)?;
     let hello = Hello { version: VERSION.to_owned(), pid: nix::unistd::Pid::this().as_raw() };
     // A CLI that is gone already is found out by its silence.

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
 /// One end of a stream socket pair that carries newline-terminated text.
@@ -65,7 +65,12 @@ impl Channel {
         let bytes = format!("{line}\n").into_bytes();
         let mut sent = 0;
         while sent < bytes.len() {
-            match sendmsg(&self.socket, &[IoSlice::new(&bytes[sent..])], &mut control, SendFlags::NOSIGNAL) {
+            match sendmsg(
+                &self.socket,
+                &[IoSlice::new(&bytes[sent..])],
+                &mut control,
+                SendFlags::NOSIGNAL,
+            ) {
                 Ok(count) => sent += count,
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
@@ -87,7 +92,10 @@ impl Channel {
             if left.is_zero() {
                 return Ok(Received::Nothing);
             }
-            let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+            let timeout = Timespec {
+                tv_sec: left.as_secs().cast_signed(),
+                tv_nsec: left.subsec_nanos().into(),
+            };
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -122,13 +130,14 @@ impl Channel {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut buffer = [0; 4096];
         let flags = RecvFlags::DONTWAIT | receive_close_on_exec();
-        let count = match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut buffer)], &mut control, flags) {
-            Ok(message) => message.bytes,
-            Err(Errno::AGAIN) => return Ok(false),
-            Err(Errno::INTR) => return Ok(true),
-            Err(Errno::CONNRESET) => 0,
-            Err(error) => return Err(error.into()),
-        };
+        let count =
+            match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut buffer)], &mut control, flags) {
+                Ok(message) => message.bytes,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::INTR) => return Ok(true),
+                Err(Errno::CONNRESET) => 0,
+                Err(error) => return Err(error.into()),
+            };
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.descriptors.extend(descriptors);

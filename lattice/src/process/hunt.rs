@@ -65,7 +65,8 @@ pub fn find(marks: &Marks, spared: &dyn Fn(i32) -> bool) -> Vec<Stat> {
     let all = table::all();
     let ours = own_line(&all);
     let uid = Uid::effective().as_raw();
-    let group = marks.leader.as_ref().filter(|leader| is_same(&all, leader)).map(|leader| leader.pgid);
+    let group =
+        marks.leader.as_ref().filter(|leader| is_same(&all, leader)).map(|leader| leader.pgid);
     all.into_iter()
         .filter(|process| !process.is_dead() && !ours.contains(&process.pid))
         .filter(|process| table::uid(process.pid) == Some(uid))

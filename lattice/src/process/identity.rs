@@ -44,7 +44,9 @@ pub fn presence(identity: &Identity) -> Presence {
         return Presence::Invisible;
     }
     match table::stat(identity.pid) {
-        Some(stat) if stat.start_ticks == identity.start_ticks && !stat.is_dead() => Presence::Alive,
+        Some(stat) if stat.start_ticks == identity.start_ticks && !stat.is_dead() => {
+            Presence::Alive
+        }
         _ => Presence::Gone,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, mode_t, umask};
 
 /// The three descriptors that a caller hands over as standard streams, moved out of their way.
 pub struct HandedOver {
@@ -69,6 +69,18 @@ pub fn restrict_own_files() {
         // Lowering one's own limit cannot be refused.
         let _limited = setrlimit(Resource::RLIMIT_CORE, 0, hard);
     }
+}
+
+/// umask(2) can only be read by setting it, so it is set back at once: for a process with one thread.
+pub fn current_umask() -> u32 {
+    let current = umask(Mode::from_bits_truncate(0o077));
+    umask(current);
+    u32::try_from(u64::from(current.bits())).expect("a mode has at most 32 bits")
+}
+
+/// For what is the user's: the bits are those that `current_umask` gave.
+pub fn set_umask(bits: u32) {
+    umask(Mode::from_bits_truncate(bits as mode_t));
 }
 
 /// Standard input alone, as `take_standard_streams` does for all three.

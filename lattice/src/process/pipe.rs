@@ -35,7 +35,13 @@ pub struct LogPump {
 impl LogPump {
     /// Not O_APPEND, which splice(2) refuses with EINVAL: this is the log's only writer.
     pub fn open(pipe: OwnedFd, log: &Path) -> io::Result<Self> {
-        let file = fs_err::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(log)?;
+        let file = fs_err::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(log)?;
         let mut log = file.into_file();
         log.seek(SeekFrom::End(0))?;
         Ok(Self { pipe, log, copies: false, lost: 0 })

@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
-use rustix::fs::FallocateFlags;
+use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
 use ulid::Ulid;
 
 use super::directory::{LifeLock, RESERVE_BYTES, RESERVE_PREFIX, RESERVES, RunDir, is_at};
@@ -87,7 +87,6 @@ fn try_publish(draft: &RunDir) -> Result<()> {
     if fs_err::hard_link(&from, &to).is_ok() {
         return Ok(fs_err::remove_file(&to)?);
     }
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
     write(&to, b"")?;
     renameat_with(CWD, &to, CWD, draft.file(".renamed"), RenameFlags::NOREPLACE).map_err(
         |error| {

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::model::run::{Engine, SPEC_VERSION, Spec, Supervisors};
+use crate::storage::delete::TRASH_PREFIX;
 
 /// Enough for the longest record: a log tail of 4 KiB is less than 30 KiB when it is escaped.
 pub const RESERVE_BYTES: u64 = 64 * 1024;
@@ -159,7 +160,7 @@ impl RunDir {
         if !is_at(&lock, &self.lock()) {
             return Ok(Take::Gone);
         }
-        let ended = open_existing(&self.ended())?;
+        let ended = open_or_make(&self.ended())?;
         // A waiter may be holding it for a moment. It proves nothing, so waiters then simply ask again.
         drop(ended.try_lock());
         Ok(Take::Taken(LifeLock { lock, ended }))
@@ -184,6 +185,12 @@ fn open_existing(path: &Path) -> io::Result<File> {
     Ok(fs_err::OpenOptions::new().read(true).write(true).open(path)?.into_file())
 }
 
+/// `ended` proves nothing, so one that somebody has removed may be replaced.
+fn open_or_make(path: &Path) -> io::Result<File> {
+    let mut options = fs_err::OpenOptions::new();
+    Ok(options.read(true).write(true).create(true).truncate(false).open(path)?.into_file())
+}
+
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs_err::read(path)?;
     serde_json::from_slice(&bytes).map_err(|error| unreadable(path, &error))
@@ -199,6 +206,19 @@ pub struct Listing {
     /// `.new-` directories, whose maker may be alive, and `.old-` ones, which anybody may delete.
     pub unfinished: Vec<PathBuf>,
     pub retired: Vec<PathBuf>,
+}
+
+/// Worktrees whose deletion was cut off.
+pub fn trash(worktrees: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs_err::read_dir(worktrees) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let is_trash = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TRASH_PREFIX))
+    };
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_trash).collect())
 }
 
 pub fn list(runs: &Path) -> io::Result<Listing> {

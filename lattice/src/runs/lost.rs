@@ -1,6 +1,7 @@
 //! Runs that are open in a log but have no directory: their record is appended again, or they are given up,
 //! but only if they are ours, late, and nobody carries their cookie.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use nix::unistd::Pid;
@@ -25,8 +26,27 @@ pub(super) fn settle_all(ctx: &Context) -> Result<Vec<Reaped>> {
     Ok(reaped)
 }
 
+/// A checkout may have taken back a line that a snapshot says nothing of.
+pub(super) fn settle_recorded(ctx: &Context) -> Result<Vec<Reaped>> {
+    let mut tasks = BTreeSet::new();
+    for run in record::all(&ctx.layout)? {
+        // A record that cannot be read is for `worker show` to name.
+        tasks.extend(
+            record::read(&ctx.layout, &run).ok().flatten().map(|record| record.spec.task_id),
+        );
+    }
+    let mut reaped = Vec::new();
+    for task in tasks {
+        reaped.extend(settle(ctx, &task)?);
+    }
+    Ok(reaped)
+}
+
 pub(super) fn settle(ctx: &Context, task: &TaskId) -> Result<Vec<Reaped>> {
-    let open = task::open_runs_of(&ctx.layout, task)?;
+    let open = match task::open_runs_of(&ctx.layout, task) {
+        Err(failure) if failure.code() == Code::NotFound => return Ok(Vec::new()),
+        open => open?,
+    };
     let homeless =
         open.iter().filter(|open| fs_err::symlink_metadata(ctx.layout.run_dir(&open.run)).is_err());
     homeless.filter_map(|open| settle_one(ctx, task, open).transpose()).collect()

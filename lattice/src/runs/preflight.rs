@@ -70,7 +70,7 @@ pub(super) fn archived(task: &str) -> Failure {
         Code::NotFound,
         format!("{task} is archived, and no run starts on an archived task"),
     )
-    .hint(format!("lattice unarchive {task}"))
+    .hint("take it out of the archive first, or run the worker on another task")
 }
 
 fn valid(found: &Found) -> Result<Definition> {

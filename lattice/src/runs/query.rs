@@ -242,10 +242,9 @@ pub fn find(ctx: &Context, text: &str) -> Result<RunId> {
         return Ok(run.clone());
     }
     if wanted.len() < 4 {
-        return Err(Failure::new(Code::InvalidId, format!("'{text}' is too short to name a run"))
-            .hint(
-                "give at least 4 last characters of a run that `lattice worker ps --all` shows",
-            ));
+        let message = format!("{text:?} is too short to name a run");
+        return Err(Failure::new(Code::InvalidId, message)
+            .hint("give at least its 4 last characters, as `lattice worker ps --all` shows them"));
     }
     let matching: Vec<&RunId> =
         known.iter().filter(|(name, _)| name.ends_with(&wanted)).map(|(_, run)| run).collect();

@@ -64,6 +64,17 @@ pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
     Ok(reaped)
 }
 
+/// The same with the patience of somebody who asked for just this: trees that crashes left are deleted, and ends
+/// that git has taken out of the logs are looked for in all records.
+pub fn thoroughly(ctx: &Context) -> Result<Vec<Reaped>> {
+    let mut reaped = all(ctx, Duration::from_hours(1))?;
+    reaped.extend(lost::settle_recorded(ctx)?);
+    for path in directory::trash(&ctx.layout.worktrees())? {
+        drop(delete::delete_tree(&path));
+    }
+    Ok(reaped)
+}
+
 /// The dead runs of one task.
 pub fn of_task(ctx: &Context, task: &TaskId, patience: Duration) -> Result<Vec<Reaped>> {
     let mut runs = directory::list(&ctx.layout.runs())?.runs;
@@ -129,14 +140,12 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     let id = run.run_id().expect("a directory is only taken under the name of a run");
     let spec = match run.spec() {
         Ok(spec) => spec,
+        Err(_) if is_empty_shell(run) => return remove_unborn(run, id, None),
         Err(failure) => return left(id, None, &failure.to_string()),
     };
     let task = Some(spec.task_id.clone());
     match examine(&ctx.layout, run, &spec, forced) {
-        Ok(Verdict::NeverRan) => match remove(run) {
-            Ok(()) => done(id, task, Action::Removed, "it was given up before it started"),
-            Err(error) => left(id, task, &error.to_string()),
-        },
+        Ok(Verdict::NeverRan) => remove_unborn(run, id, task),
         Ok(Verdict::Leave(why)) => left(id, task, &why),
         Ok(Verdict::Dead(facts)) => {
             let role = if forced { Role::FinishForced } else { Role::Finish };
@@ -152,6 +161,19 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
         }
         Err(failure) => left(id, task, &failure.to_string()),
     }
+}
+
+fn remove_unborn(run: &RunDir, id: RunId, task: Option<TaskId>) -> Begun {
+    match remove(run) {
+        Ok(()) => done(id, task, Action::Removed, "it was given up before it started"),
+        Err(error) => left(id, task, &error.to_string()),
+    }
+}
+
+/// Without a spec, a start and an end there is nothing that leads anywhere from here.
+fn is_empty_shell(run: &RunDir) -> bool {
+    let files = [run.file("spec.json"), run.started(), run.terminal()];
+    files.iter().all(|path| fs_err::symlink_metadata(path).is_err())
 }
 
 /// The finisher's last line says how it went; its silence means that it was killed, and the next call goes on.

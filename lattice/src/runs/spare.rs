@@ -7,7 +7,7 @@ use crate::model::ids::RunId;
 use crate::process::table;
 
 /// The roles whose processes are supervisors, by the first argument that they run with.
-const SUPERVISORS: &[&str] = &["stage0", "warden", "shim", "finish"];
+const SUPERVISORS: &[&str] = &["stage0", "warden", "shim", "finish", "finish-forced"];
 
 /// Whether `pid` supervises a run other than `own`, one whose life lock is busy. A recorded warden or shim must be
 /// the very process of the record; a stage 0 or one that has published nothing yet lives for milliseconds.
@@ -33,8 +33,6 @@ fn is_recorded(directory: &RunDir, pid: i32) -> bool {
     let mut recorded = supervisors.shim.iter().chain([&supervisors.warden]);
     let held =
         recorded.any(|identity| identity.pid == pid && identity.start_ticks == process.start_ticks);
-    // A reaper takes over without a place of its own in the record.
-    held || table::arguments(pid)
-        .get(1)
-        .is_some_and(|role| role == "finish" || role == "stage0" || role == "shim")
+    // A reaper has no place in the record, and a shim none before its first instructions.
+    held || table::arguments(pid).get(1).is_some_and(|role| role != "warden")
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use nix::sys::stat::{Mode, umask};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
@@ -19,6 +18,7 @@ use crate::model::ids::RunId;
 use crate::model::reduce::Snapshot;
 use crate::model::run::{DefinitionRef, ReportSpec, SPEC_VERSION, Spec};
 use crate::model::time;
+use crate::process::inherit;
 use crate::storage::definitions::Found;
 
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,11 +46,7 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
             .worktree_root
             .as_ref()
             .map_or_else(|| layout.worktrees(), |root| layout.root.join(root));
-        root.join(format!(
-            "{}-{:08x}",
-            run_id.ulid().to_lowercase(),
-            Ulid::generate().random() as u32
-        ))
+        root.join(worktree_name(&run_id))
     });
     let grace = definition.grace.or_else(|| seconds(workers.grace_seconds)).unwrap_or(GRACE);
     Ok(Spec {
@@ -87,7 +83,7 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         discard: definition.on_changes == OnChanges::Discard,
         log_tail: definition.log_tail,
         log_path: PathBuf::from(format!("logs/workers/{run_id}.log")),
-        umask: current_umask(),
+        umask: inherit::current_umask(),
         depth: ctx.depth + 1,
         store: store::id(layout)?,
         host: store::host(),
@@ -115,12 +111,11 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
-/// umask(2) can only be read by setting it, so it is set back at once; the CLI has one thread here.
-fn current_umask() -> u32 {
-    let current = umask(Mode::from_bits_truncate(0o077));
-    umask(current);
-    u32::from(current.bits())
+/// The run's own, and with an end that nobody can foresee.
+fn worktree_name(run: &RunId) -> String {
+    let random = Ulid::generate().to_string();
+    format!("{}-{}", run.ulid(), &random[random.len() - 8..]).to_lowercase()
 }

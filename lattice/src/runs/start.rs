@@ -53,6 +53,7 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
     reap::of_task(ctx, &request.task, reap::PATIENCE)?;
     let checked = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &checked.spec)?;
+    let run_id = checked.spec.run_id.clone();
     let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
     let mut channel = match handover::start(ctx, &run, life, Role::Warden) {
         Ok(channel) => channel,
@@ -62,7 +63,10 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
             return Err(failure);
         }
     };
-    let hello = hear(&mut channel)?;
+    let hello = match hear(&mut channel) {
+        Ok(hello) => hello,
+        Err(failure) => return Err(give_up(ctx, &run_id, channel, failure)),
+    };
     // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
     let mask = block_terminal_signals()?;
     let decided = record(ctx, &run, &checked.spec, &channel);
@@ -91,23 +95,30 @@ fn started(ctx: &Context, checked: preflight::Checked, hello: &Hello) -> Started
 
 fn hear(channel: &mut Channel) -> Result<Hello> {
     let hello: Hello = match channel.receive_within(READY_WITHIN)? {
-        Received::Line(line) => {
-            serde_json::from_str(&line).map_err(|_| mute(&format!("said {line:?}")))?
-        }
+        Received::Line(line) => serde_json::from_str(&line).map_err(|_| stranger(&line))?,
         Received::Closed => return Err(mute("ended before it was ready")),
         Received::Nothing => return Err(mute("did not get ready within 10 s")),
     };
-    if hello.version == VERSION {
-        return Ok(hello);
-    }
-    let message = format!("lattice is {VERSION}, but lattice-shim is {}", hello.version);
-    Err(Failure::new(Code::VersionMismatch, message)
-        .hint("install both from one build: scripts/install"))
+    if hello.version == VERSION { Ok(hello) } else { Err(stranger(&hello.version)) }
+}
+
+fn stranger(version: &str) -> Failure {
+    let message = format!("lattice is {VERSION}, but lattice-shim says that it is {version:?}");
+    Failure::new(Code::VersionMismatch, message)
+        .hint("install both from one build: scripts/install")
 }
 
 fn mute(what: &str) -> Failure {
     Failure::new(Code::SpawnError, format!("the supervisor {what}; nothing was started"))
         .hint("run `lattice worker reap`, then try again")
+}
+
+/// No event exists, so whoever holds the lock removes the directory: a supervisor that lives after all, when it
+/// finds the channel closed, or else a reaper, at once.
+fn give_up(ctx: &Context, run: &RunId, channel: Channel, failure: Failure) -> Failure {
+    drop(channel);
+    reap::one(ctx, run, reap::PATIENCE);
+    failure
 }
 
 /// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us.

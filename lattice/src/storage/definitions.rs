@@ -25,12 +25,18 @@ impl Found {
             return definition.name.clone();
         }
         let value = serde_json::from_slice::<Value>(&self.bytes).unwrap_or_default();
-        let stem = || self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        value.get("name").and_then(Value::as_str).map_or_else(stem, str::to_owned)
+        let name = value.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+        name.map_or_else(|| self.stem(), str::to_owned)
     }
 
+    fn stem(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// A broken file answers to its own name too: what it calls itself may be the very thing that is wrong.
     fn is_called(&self, name: &str) -> bool {
-        self.name().to_lowercase() == name.to_lowercase()
+        let same = |own: String| own.to_lowercase() == name.to_lowercase();
+        same(self.name()) || (self.result.is_err() && same(self.stem()))
     }
 }
 

@@ -234,11 +234,13 @@ impl Deletion {
     }
 }
 
-/// A name beside `path` that marks it as garbage which anyone may delete: `.trash-NAME-RANDOM`.
+/// What marks a tree as garbage that anyone may delete.
+pub const TRASH_PREFIX: &str = ".trash-";
+
+/// The name beside `path` that it has as garbage: always the same, so that whoever goes on after a crash finds it.
 pub fn trash_name(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".trash-");
+    let mut name = OsString::from(TRASH_PREFIX);
     name.push(path.file_name().unwrap_or(OsStr::new("tree")));
-    name.push(format!("-{:08x}", RandomState::new().hash_one(path) >> 32));
     path.with_file_name(name)
 }
 
@@ -309,11 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn trash_has_a_new_name_beside_its_origin() {
+    fn trash_lies_beside_its_origin() {
         let name = trash_name(Path::new("/x/worktrees/wt"));
-        assert_eq!(name.parent(), Some(Path::new("/x/worktrees")));
-        assert!(name.file_name().unwrap().to_str().unwrap().starts_with(".trash-wt-"));
-        assert_ne!(name, trash_name(Path::new("/x/worktrees/wt")));
+        assert_eq!(name, Path::new("/x/worktrees/.trash-wt"));
     }
 
     /// Runs [`in_a_namespace_with_mounts`] where mounts harm nobody. Refused without user namespaces: then skipped.

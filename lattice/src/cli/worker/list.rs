@@ -7,6 +7,7 @@ use lattice::model::failure::Result;
 use lattice::storage::definitions::{self, Found};
 
 use crate::cli::out::Form;
+use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 use crate::render;
 
@@ -26,6 +27,7 @@ pub(crate) struct ListArgs {}
 
 pub(crate) fn list(session: &Session, _args: &ListArgs) -> Result<()> {
     let layout = session.layout()?;
+    reap_dead(session, &context(session, &layout));
     let found = definitions::all(&layout)?;
     match session.out.form() {
         Form::Json => session.out.data(found.iter().map(as_json).collect()),

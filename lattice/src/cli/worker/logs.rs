@@ -8,7 +8,7 @@ use lattice::runs::query;
 
 use super::tail::Tail;
 use super::watch::{Watch, watch};
-use crate::cli::runs::context;
+use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 use crate::render;
 
@@ -38,6 +38,7 @@ pub(crate) fn logs(session: &Session, args: &LogsArgs) -> Result<()> {
             .hint("wait with `lattice worker wait --json`, then read the log"));
     }
     let ctx = context(session, &session.layout()?);
+    reap_dead(session, &ctx);
     let run = query::find_of_task_or_run(&ctx, &args.target, true)?;
     let view = query::view(&ctx, &run)?;
     let mut tail = Tail::open(view.log_path.clone(), args.lines)?;

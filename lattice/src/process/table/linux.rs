@@ -42,8 +42,9 @@ fn children_by_scan(pid: i32) -> Vec<i32> {
 
 /// Whether the environment that the process was started with has exactly this `NAME=value`.
 pub fn carries(pid: i32, variable: &str) -> bool {
-    fs_err::read(entry(pid, "environ"))
-        .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes()))
+    fs_err::read(entry(pid, "environ")).is_ok_and(|environ| {
+        environ.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes())
+    })
 }
 
 pub fn arguments(pid: i32) -> Vec<OsString> {
@@ -60,7 +61,8 @@ pub fn holds_pipe(pid: i32, inode: u64) -> bool {
     let wanted = format!("pipe:[{inode}]");
     let Ok(descriptors) = fs_err::read_dir(entry(pid, "fd")) else { return false };
     descriptors.flatten().any(|descriptor| {
-        fs_err::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str().as_bytes() == wanted.as_bytes())
+        fs_err::read_link(descriptor.path())
+            .is_ok_and(|link| link.as_os_str().as_bytes() == wanted.as_bytes())
     })
 }
 

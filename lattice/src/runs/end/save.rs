@@ -82,7 +82,8 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
     if facts.survivors.any() && veto.is_none() {
         veto = Some("processes of the run may still be alive".to_owned());
     }
-    if let Some(why) = veto.filter(|_| fs_err::symlink_metadata(path).is_ok()) {
+    // Also when only the entry is left: it alone may name the commits.
+    if let Some(why) = veto {
         remains.kept_worktree = Some((path.display().to_string(), why));
     }
 }

@@ -77,4 +77,3 @@ fn comment(task: &TaskId, body: &str) -> Event {
 fn bodies(events: &[Event]) -> Vec<&str> {
     events.iter().filter_map(|event| event.data().get("body")?.as_str()).collect()
 }
-

@@ -65,9 +65,15 @@ fn an_array() {
 #[test]
 fn a_missing_or_impossible_name() {
     refused_file("{\"command\": \"true\"}", "name");
+    // These have a name, so that nobody can call them by that of their file.
     for name in [json!(7), json!(""), json!("a/b"), json!("a\nb"), json!("x".repeat(65))] {
-        let definition = json!({"name": name, "command": "true"});
-        refused_file(&definition.to_string(), "name");
+        let sandbox = Sandbox::new();
+        sandbox.write("workers/broken.json", &json!({"name": name, "command": "true"}).to_string());
+        let listed = sandbox.lattice(["worker", "list", "--json"]).run().ok().data();
+        assert!(
+            listed[0]["valid"] == false && listed[0]["problems"].to_string().contains("name"),
+            "{listed}"
+        );
     }
 }
 
@@ -114,7 +120,17 @@ fn a_name_that_nobody_has_lists_those_that_there_are() {
     let error = refused(&sandbox, "Lnit", &[], "NOT_FOUND");
     assert!(error.to_string().contains("Lint"), "{error}");
     let empty = Sandbox::new();
-    refused(&empty, "Lint", &[], "NOT_FOUND");
+    let error = refused(&empty, "Lint", &[], "NOT_FOUND");
+    assert!(
+        !error["message"].as_str().unwrap().ends_with(' '),
+        "a list of nothing is no list: {error}"
+    );
+    empty.write("workers/broken.json", &json!({"name": "", "command": "true"}).to_string());
+    let error = refused(&empty, "Lint", &[], "NOT_FOUND");
+    assert!(
+        !error["message"].as_str().unwrap().ends_with(' '),
+        "a list of nothing is no list: {error}"
+    );
 }
 
 #[test]
@@ -155,7 +171,8 @@ fn a_binary_that_is_not_there() {
     let error = refused(&sandbox, "Missing", &[], "SPAWN_ERROR");
     assert!(error["message"].as_str().unwrap().contains("no-such-binary"), "{error}");
     sandbox.worker("Absent", json!({"command": ["./no-such-script"], "worktree": true}));
-    refused(&sandbox, "Absent", &[], "SPAWN_ERROR");
+    let error = refused(&sandbox, "Absent", &[], "INVALID_DEFINITION");
+    assert!(error["message"].as_str().unwrap().contains("./no-such-script"), "{error}");
     assert_eq!(sandbox.assert_runs_ended(), 0);
 }
 
@@ -185,7 +202,7 @@ fn a_commit_that_is_not_there_or_makes_no_sense() {
     sandbox.worker("Fine", json!({"command": "true", "worktree": true}));
     sandbox.worker("InPlace", json!({"command": "true"}));
     refused(&sandbox, "Fine", &["--commit", "no-such-branch"], "GIT_ERROR");
-    refused(&sandbox, "Fine", &["--commit", "--help"], "GIT_ERROR");
+    refused(&sandbox, "Fine", &["--commit=--help"], "GIT_ERROR");
     refused(&sandbox, "InPlace", &["--commit", "HEAD"], "VALIDATION_ERROR");
 }
 
@@ -207,18 +224,21 @@ fn a_shim_of_another_version_or_none() {
     sandbox.worker("Fine", json!({"command": "true", "worktree": true}));
     let alone = sandbox.base.join("alone");
     fs::create_dir(&alone).unwrap();
-    fs::copy(crate::harness::binaries::lattice(), alone.join("lattice")).unwrap();
+    // By a program of its own: a descriptor that this process has open for writing would be inherited by the
+    // children of other tests, and the file be "busy".
+    let binary = crate::harness::binaries::lattice().display().to_string();
+    sandbox.sh(&format!("cp {binary} {}", alone.display()));
     let lattice = alone.join("lattice").display().to_string();
     let before = sandbox.tree();
     let call = |shim: &str| {
         let call = sandbox.program([lattice.as_str(), "worker", "run", "Fine", "LAT-1", "--json"]);
         call.env("PATH", "/usr/bin:/bin").env("LATTICE_SHIM", shim).run()
     };
-    // Not a supervisor at all: it exits at once, it says something else, it says nothing.
-    call("/bin/true").silent().refused(1, "VERSION_MISMATCH");
+    // Not a supervisor at all: it exits at once, it says something else, it is not there.
+    call("/bin/true").silent().refused(1, "SPAWN_ERROR");
     let chatty = alone.join("chatty");
-    fs::write(&chatty, "#!/bin/sh\nhead -c 100 /dev/zero\n").unwrap();
-    sandbox.sh(&format!("chmod +x {}", chatty.display()));
+    let text = "#!/bin/sh\\necho something else\\n";
+    sandbox.sh(&format!("printf '{text}' > {0} && chmod +x {0}", chatty.display()));
     call(chatty.to_str().unwrap()).silent().refused(1, "VERSION_MISMATCH");
     call("/nonexistent").silent().refused(1, "SPAWN_ERROR");
     sandbox.assert_unchanged(&before);

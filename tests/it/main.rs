@@ -26,8 +26,10 @@ mod storage_locks;
 
 /// Definitions and surroundings that keep a worker from starting.
 mod definitions;
-/// A `.lattice` that cannot be written.
-mod definitions_disk;
+/// A disk without room.
+mod full_disk;
+/// A `.lattice` that is mounted read-only.
+mod read_only;
 
 /// Callers in every state, and that none of it reaches the engine or keeps the caller.
 mod run_callers;

@@ -15,7 +15,6 @@ fn assert_facts(sandbox: &Sandbox, end: &Value) {
         assert_eq!(end["data"][key], start[0]["data"][key], "{key}");
     }
     assert_eq!(end["actor"], start[0]["actor"]);
-    assert_eq!(end["agent_meta"]["session"], start[0]["id"]);
     for key in ["duration_seconds", "wall_seconds", "log_bytes", "swept"] {
         assert!(end["data"][key].is_number(), "{key} in {end}");
     }

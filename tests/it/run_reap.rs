@@ -113,7 +113,13 @@ fn another_store_or_host_is_left_to_force() {
     for key in ["store", "host"] {
         let sandbox = Sandbox::new();
         let run = dead_run(&sandbox);
-        edit(&run, "spec.json", |spec| spec[key] = json!("another"));
+        edit(&run, "spec.json", |spec| {
+            spec[key] = json!("another");
+            // Another machine has another boot, too; one kernel under two names is one machine.
+            if key == "host" {
+                spec["boot_id"] = json!("00000000-0000-0000-0000-000000000000");
+            }
+        });
         reap(&sandbox);
         sandbox.lattice(["list"]).run().ok();
         assert!(run.terminal().is_none() && run.directory().exists(), "{key}");
@@ -182,8 +188,7 @@ fn garbage_is_removed_and_what_is_being_made_is_not() {
     sandbox.assert_clean();
     let ulid = "01JABCDEFGHJKMNPQRSTVWXYZ0";
     sandbox.sh(&format!(
-        "cd .lattice/runs && mkdir .old-ev_{ulid} .new-ev_{ulid} ev_{ulid} && touch .old-ev_{ulid}/lock && \
-         touch {{.new-,}}ev_{ulid}/lock && mkdir ../worktrees/.trash-x && echo x > ../worktrees/.trash-x/file"
+        "cd .lattice/runs && mkdir .old-ev_{ulid} .new-ev_{ulid} && touch {{.old-,.new-}}ev_{ulid}/lock && mkdir ../worktrees/.trash-x && echo x > ../worktrees/.trash-x/file"
     ));
     let lock = sandbox.lattice_dir().join(format!("runs/.new-ev_{ulid}/lock"));
     let making =

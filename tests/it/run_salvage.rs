@@ -5,9 +5,8 @@ use std::path::Path;
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::harness::namespace::Namespace;
 use crate::harness::sandbox::Sandbox;
-use crate::harness::waiting::{SOON, eventually, skipped};
+use crate::harness::waiting::SOON;
 
 fn worker(sandbox: &Sandbox, script: &str) {
     sandbox.worker("Work", json!({"command": script, "worktree": true}));
@@ -115,6 +114,7 @@ fn work_is_saved_however_the_run_ends() {
                 shim.kill();
                 warden.kill();
                 warden.wait_dead(SOON);
+                shim.wait_dead(SOON);
                 sandbox.lattice(["worker", "reap"]).run().ok();
             } else {
                 shim.kill();
@@ -167,7 +167,9 @@ fn assert_kept(sandbox: &Sandbox, end: &Value, file: &str) {
     let run = end["data"]["started_event_id"].as_str().unwrap();
     sandbox.assert_left(&["worktree ", "entry ", "listed "]);
     let listed = sandbox.git(["worktree", "list", "--porcelain"]);
-    assert!(listed.contains(&format!("locked lattice {run}")), "{listed}");
+    // Quoted by git where the reason holds a quotation mark.
+    let locked = [format!("locked lattice {run}"), format!("locked \"lattice {run}")];
+    assert!(locked.iter().any(|line| listed.contains(line)), "{listed}");
     let shown = sandbox.lattice(["worker", "show", run]).run().ok();
     assert!(shown.stdout.contains(kept), "{shown}");
     assert_eq!(sandbox.assert_runs_ended(), 1);
@@ -204,65 +206,4 @@ fn an_unreadable_file_keeps_the_worktree() {
     let end = sandbox.run_of(&finished.data()).ended();
     assert_eq!(end["type"], "process_completed", "{end}");
     assert_kept(&sandbox, &end, "secret");
-}
-
-#[test]
-fn a_full_disk_keeps_the_worktree_and_the_end_is_told_once_there_is_room() {
-    let outer = Sandbox::empty();
-    let disk = outer.base.join("disk");
-    fs::create_dir(&disk).unwrap();
-    let mount = format!("mount -t tmpfs -o size=4m tmpfs {}", disk.display());
-    let namespace = match Namespace::new(&outer, &mount) {
-        Ok(namespace) => namespace,
-        Err(reason) => return skipped("a_full_disk_keeps_the_worktree", &reason),
-    };
-    let project = disk.join("project");
-    let inside = |argv: &[&str]| namespace.inside(outer.program(argv.iter().copied()), &disk);
-    let in_project =
-        |script: &str| namespace.inside(outer.program(["bash", "-c", script]), &project).run().ok();
-    inside(&["mkdir", "project"]).run().ok();
-    let fake = crate::harness::binaries::fake_engine();
-    let definition = json!({"name": "Fill", "worktree": true, "command": [fake, "write=precious:work\n",
-        format!("fill=100000000:{}/filler", disk.display()), format!("socket={}", outer.socket.path().display()), "connect=main", "wait"]});
-    in_project(
-        "git init -q -b main && git config user.name A && git config user.email a@x && git commit -q --allow-empty -m Begin",
-    );
-    in_project(&format!("mkdir workers && cat > workers/fill.json <<'E'\n{definition}\nE\n"));
-    in_project(
-        "lattice init --project-code LAT --actor human:ana && lattice create Task --actor human:ana && git add -A && git commit -q -m All",
-    );
-    let answer = in_project("lattice worker run Fill LAT-1 --json").data();
-    let run = answer["started_event_id"].as_str().unwrap().to_owned();
-    let main = outer.socket.peer("main");
-    main.tell("exit 0");
-    main.wait_dead(SOON);
-    let path = |name: &str| namespace.path(&project.join(".lattice").join(name));
-    let task = answer["task_id"].as_str().unwrap();
-    let events = path(&format!("events/{task}.jsonl"));
-    // The record was preallocated, so it is there although the disk is full.
-    let record = path(&format!("runs/{run}/terminal.json"));
-    eventually("the terminal record", SOON, || match fs::read(&record) {
-        Ok(bytes) if bytes.ends_with(b"\n") => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
-    let log = fs::read_to_string(&events).unwrap();
-    assert!(log.ends_with('\n') && !log.contains("\"process_completed\""), "no torn line: {log}");
-    fs::remove_file(namespace.path(&disk.join("filler"))).unwrap();
-    let end: Value = eventually("the terminal event, once there is room", SOON, || {
-        let log = fs::read_to_string(&events).map_err(|error| error.to_string())?;
-        let line = log.lines().find(|line| line.contains("\"process_completed\""));
-        line.map(|line| serde_json::from_str(line).unwrap()).ok_or(log)
-    });
-    let kept =
-        end["data"]["kept_worktree"].as_str().unwrap_or_else(|| panic!("kept_worktree in {end}"));
-    assert_eq!(
-        fs::read_to_string(namespace.path(Path::new(kept)).join("precious")).unwrap(),
-        "work\n"
-    );
-    eventually("the run directory is gone", SOON, || {
-        if record.parent().unwrap().exists() { Err(format!("{record:?}")) } else { Ok(()) }
-    });
-    let terminal_lines =
-        fs::read_to_string(&events).unwrap().matches("\"started_event_id\"").count();
-    assert_eq!(terminal_lines, 1);
 }

@@ -28,7 +28,7 @@ fn a_worktree_holds_the_commit_and_not_the_users_changes() {
     assert_eq!(run.started["worktree_path"], lines[1]);
     assert!(!lines.contains(&"untracked"), "{log}");
     assert_eq!(end["data"]["dirty"], true);
-    assert_eq!(sandbox.changes(), "M README.md\n?? untracked");
+    assert_eq!(sandbox.changes(), " M README.md\n?? untracked");
     sandbox.sh("git checkout -q README.md && rm untracked");
     sandbox.assert_clean();
 }

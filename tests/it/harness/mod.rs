@@ -3,6 +3,7 @@
 pub mod binaries;
 pub mod call;
 pub mod clean;
+pub mod disk;
 pub mod namespace;
 pub mod normalize;
 pub mod process;

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn giving_up_ends_the_helper() {
         assert_eq!(
-            run_until(shell("sleep 600"), Duration::from_secs(60), &|| true).unwrap(),
+            run_until(shell("sleep 600"), Duration::from_mins(1), &|| true).unwrap(),
             Ended::GivenUp
         );
     }

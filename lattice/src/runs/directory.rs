@@ -98,6 +98,11 @@ impl RunDir {
         self.file("terminal.json")
     }
 
+    /// Who is finishing the run for its dead supervisors.
+    pub fn reaper(&self) -> PathBuf {
+        self.file("reaper.json")
+    }
+
     /// The only part that the engine may write.
     pub fn work(&self) -> PathBuf {
         self.file("work")
@@ -164,6 +169,12 @@ impl RunDir {
         // A waiter may be holding it for a moment. It proves nothing, so waiters then simply ask again.
         drop(ended.try_lock());
         Ok(Take::Taken(LifeLock { lock, ended }))
+    }
+
+    /// Whether its end is being written, by a supervisor or by a reaper.
+    pub fn is_ending(&self) -> bool {
+        let files = [self.terminal(), self.reaper()];
+        files.iter().any(|path| fs_err::symlink_metadata(path).is_ok())
     }
 
     /// Whether somebody holds the life lock. For sparing and showing; only `take` may decide that a run is dead.

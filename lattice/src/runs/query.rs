@@ -127,17 +127,13 @@ fn state(directory: &RunDir, has_engine: bool) -> State {
         State::Unsupervised
     } else if !directory.is_held() {
         State::Dead
-    } else if fs_err::symlink_metadata(directory.terminal()).is_ok() || is_being_reaped(directory) {
+    } else if directory.is_ending() {
         State::Ending
     } else if has_engine {
         State::Running
     } else {
         State::Starting
     }
-}
-
-fn is_being_reaped(directory: &RunDir) -> bool {
-    fs_err::symlink_metadata(directory.file("reaper.json")).is_ok()
 }
 
 fn age(started_at: &str) -> Option<Duration> {

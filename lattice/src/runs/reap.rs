@@ -66,8 +66,8 @@ pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
 
 /// The same with the patience of somebody who asked for just this: trees that crashes left are deleted, and ends
 /// that git has taken out of the logs are looked for in all records.
-pub fn thoroughly(ctx: &Context) -> Result<Vec<Reaped>> {
-    let mut reaped = all(ctx, Duration::from_hours(1))?;
+pub fn thoroughly(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
+    let mut reaped = all(ctx, patience)?;
     reaped.extend(lost::settle_recorded(ctx)?);
     for path in directory::trash(&ctx.layout.worktrees())? {
         drop(delete::delete_tree(&path));
@@ -141,7 +141,11 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     let spec = match run.spec() {
         Ok(spec) => spec,
         Err(_) if is_empty_shell(run) => return remove_unborn(run, id, None),
-        Err(failure) => return left(id, None, &failure.to_string()),
+        // A newer version's is left to the newer binaries.
+        Err(failure) if failure.code() == Code::VersionMismatch => {
+            return left(id, None, &failure.to_string());
+        }
+        Err(failure) => return set_aside(run, id, &failure),
     };
     let task = Some(spec.task_id.clone());
     match examine(&ctx.layout, run, &spec, forced) {
@@ -167,6 +171,16 @@ fn remove_unborn(run: &RunDir, id: RunId, task: Option<TaskId>) -> Begun {
     match remove(run) {
         Ok(()) => done(id, task, Action::Removed, "it was given up before it started"),
         Err(error) => left(id, task, &error.to_string()),
+    }
+}
+
+/// A spec that nobody can read leads nowhere, but may be all that is known of a worktree: kept under another
+/// name. The run is then one that is open in its log without a directory.
+fn set_aside(run: &RunDir, id: RunId, failure: &Failure) -> Begun {
+    let aside = run.path().with_file_name(format!(".bad-{id}"));
+    match fs_err::rename(run.path(), &aside) {
+        Ok(()) => left(id, None, &format!("{failure}; its directory is now {}", aside.display())),
+        Err(error) => left(id, None, &error.to_string()),
     }
 }
 

@@ -3,7 +3,8 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
@@ -19,10 +20,14 @@ use crate::model::terminal;
 use crate::process::channel::{Channel, Received};
 use crate::process::helper::Helpers;
 use crate::storage::replace;
-use crate::storage::task::TaskTxn;
+use crate::storage::task::{self, TaskTxn};
 
 /// The supervisor answers within milliseconds; a cold binary on a slow disk may need seconds.
 const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a start waits for the end of an earlier run that is being written.
+const ENDING_TAKES: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// An open run may die while we look at it; more often than this is no coincidence.
 const ATTEMPTS: usize = 3;
@@ -154,13 +159,25 @@ fn append_start(ctx: &Context, spec: &Spec) -> Result<String> {
     Err(Failure::new(Code::AlreadyRunning, message).hint("lattice worker reap"))
 }
 
-/// Before anything is made: sixteen callers at once need not all make a directory.
+/// Before anything is made: sixteen callers at once need not all make a directory. A run whose end is being
+/// written right now is waited for, because in a moment it is over.
 fn refuse_if_open(ctx: &Context, spec: &Spec) -> Result<()> {
-    let (events, _, _) = crate::storage::task::read_task(&ctx.layout, &spec.task_id)?;
-    match open_run(&events, &spec.worker) {
-        Some(other) if is_supervised(ctx, &other) => Err(already_running(spec, &other)),
-        _ => Ok(()),
+    let deadline = Instant::now() + ENDING_TAKES;
+    loop {
+        let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;
+        let open = open_run(&events, &spec.worker).filter(|other| is_supervised(ctx, other));
+        match open {
+            None => return Ok(()),
+            Some(other) if !is_ending(ctx, &other) || Instant::now() > deadline => {
+                return Err(already_running(spec, &other));
+            }
+            Some(_) => thread::sleep(LOOK_AGAIN),
+        }
     }
+}
+
+fn is_ending(ctx: &Context, run: &RunId) -> bool {
+    RunDir::at(ctx.layout.run_dir(run)).is_ending()
 }
 
 fn open_run(events: &[Event], worker: &str) -> Option<RunId> {

@@ -31,7 +31,7 @@ pub(crate) fn reap(session: &Session, args: &ReapArgs) -> Result<()> {
     let ctx = context(session, &session.layout()?);
     let reaped = match &args.force {
         Some(text) => vec![reap::forced(&ctx, &query::find(&ctx, text)?)?],
-        None => reap::all(&ctx, PATIENT)?,
+        None => reap::thoroughly(&ctx, PATIENT)?,
     };
     match session.out.form() {
         Form::Json => session.out.data(reaped.iter().map(as_json).collect()),

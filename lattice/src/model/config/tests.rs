@@ -1,3 +1,5 @@
+//! Defaults, odd values and the display of a configuration.
+
 use serde_json::json;
 
 use super::*;

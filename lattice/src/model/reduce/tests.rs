@@ -1,3 +1,5 @@
+//! What each event does to a snapshot.
+
 use std::slice;
 
 use serde_json::{Value, json};

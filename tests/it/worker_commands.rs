@@ -124,7 +124,7 @@ fn show_finds_a_run_by_its_end_and_tells_both_events() {
     assert_eq!((&closed["ended"], &closed["worker"]), (&end, &json!("Check")));
     assert_eq!(closed["spec"]["run_id"], run.id);
     show("ev_01JABCDEFGHJKMNPQRSTVWXYZ0").refused(1, "NOT_FOUND");
-    show("abc").refused(1, "NOT_FOUND");
+    show("abc").refused(1, "INVALID_ID");
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::model::run::Spec;
 use crate::model::terminal;
 use crate::process::channel::{Channel, Received};
 use crate::process::helper::Helpers;
-use crate::storage::replace;
 use crate::storage::task::{self, TaskTxn};
+use crate::storage::{gitfiles, replace};
 
 /// The supervisor answers within milliseconds; a cold binary on a slow disk may need seconds.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -58,6 +58,8 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
     reap::of_task(ctx, &request.task, reap::PATIENCE)?;
     let checked = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &checked.spec)?;
+    // A `.lattice/` of the Python tool ignores none of what a run leaves lying about.
+    gitfiles::ensure(&ctx.layout)?;
     let run_id = checked.spec.run_id.clone();
     let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
     let mut channel = match handover::start(ctx, &run, life, Role::Warden) {

@@ -69,7 +69,7 @@ impl Loop {
     /// Sleeps once: until something happens or the deadline.
     pub(crate) fn turn(&mut self, deadline: Option<Instant>) -> io::Result<()> {
         let mut watched: Vec<BorrowedFd<'_>> = Vec::new();
-        watched.extend(self.log.as_ref().map(AsFd::as_fd));
+        watched.extend(self.log.as_ref().filter(|log| !log.is_closed()).map(AsFd::as_fd));
         watched.extend(self.peer.as_ref().filter(|_| !self.peer_gone).map(AsFd::as_fd));
         let woken = self.watch.wait(&watched, deadline)?;
         self.stops.extend(woken.signals.into_iter().filter(|&signal| signal != Signal::SIGCHLD));

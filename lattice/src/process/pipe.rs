@@ -30,6 +30,8 @@ pub struct LogPump {
     copies: bool,
     /// Bytes that a full disk did not take. The engine is never made to wait for space.
     lost: u64,
+    /// Nobody holds the write end any more. The descriptor stays readable for ever, so it must not be polled.
+    closed: bool,
 }
 
 impl LogPump {
@@ -44,7 +46,7 @@ impl LogPump {
             .open(log)?;
         let mut log = file.into_file();
         log.seek(SeekFrom::End(0))?;
-        Ok(Self { pipe, log, copies: false, lost: 0 })
+        Ok(Self { pipe, log, copies: false, lost: 0, closed: false })
     }
 
     /// Takes everything that is in the pipe now and returns how many bytes came.
@@ -52,13 +54,20 @@ impl LogPump {
         let mut moved = 0;
         loop {
             match self.step() {
-                Ok(0) => return Ok(moved),
+                Ok(0) => {
+                    self.closed = true;
+                    return Ok(moved);
+                }
                 Ok(count) => moved += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(moved),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     pub fn lost(&self) -> u64 {

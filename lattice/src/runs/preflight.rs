@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::context::Context;
 use super::place::{self, Place, is_below_project};
@@ -20,6 +21,9 @@ use crate::storage::task;
 /// A worker may start a worker, whose hook may start one more; deeper it is a fork bomb.
 const DEPTH_LIMIT: u32 = 2;
 
+/// `timeout_minutes` allows as much: a week.
+pub(super) const LONGEST: Duration = Duration::from_hours(7 * 24);
+
 /// A run that may be started, and what its caller should know of it.
 pub struct Checked {
     pub spec: Spec,
@@ -35,6 +39,7 @@ pub fn check(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
         return Err(Failure::new(Code::NestingLimit, message)
             .hint("start it from outside, or from a hook of the task"));
     }
+    refuse_odd_timeout(request)?;
     let found = definitions::by_name(&ctx.layout, &request.worker)?;
     let definition = valid(&found)?;
     let actor = request.actor.clone().unwrap_or_else(|| definition.actor.clone());
@@ -63,6 +68,16 @@ pub fn check(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
         notes.push(note);
     }
     Ok(Checked { spec, notes })
+}
+
+fn refuse_odd_timeout(request: &Request) -> Result<()> {
+    match request.timeout {
+        Some(limit) if limit.is_zero() || limit > LONGEST => {
+            let message = "a run's limit is more than nothing and at most 7 days";
+            Err(Failure::new(Code::ValidationError, message).hint("--timeout 90s, 10m or 2h"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn archived(task: &str) -> Failure {

@@ -9,6 +9,7 @@ use ulid::Ulid;
 use super::context::Context;
 use super::handover::VERSION;
 use super::place::Place;
+use super::preflight::LONGEST;
 use super::start::Request;
 use super::store;
 use crate::model::config::Config;
@@ -106,8 +107,9 @@ fn seconds(value: Option<f64>) -> Option<Duration> {
     Duration::try_from_secs_f64(value?).ok()
 }
 
+/// At most the longest that a run may take: sums of these never overflow a clock.
 fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(duration.min(LONGEST).as_millis()).expect("a week has few milliseconds")
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -26,7 +26,7 @@ pub fn wait(
     wanted: &mut dyn FnMut() -> bool,
 ) -> Result<Event> {
     refuse_own(ctx, run)?;
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let directory = RunDir::at(ctx.layout.run_dir(run));
     loop {
         until_released(&directory, run, deadline, wanted)?;

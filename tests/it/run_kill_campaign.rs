@@ -1,97 +1,19 @@
-//! SIGKILL at the moments that no test can hit by hand: at system calls of the CLI's start and of the shim's end.
+//! SIGKILL at the moments that no test can hit by hand: at system calls of the CLI's start, of the shim from the
+//! worktree to the last step, of the warden that finishes for the shim, and of the reaper that finishes for both.
 //!
-//! Each trial lets one process die as it enters one system call, then makes at most one ordinary call, and
-//! finds either a run that went on to its one end, or nothing at all. `LATTICE_TEST_CAMPAIGN=full` tries every
-//! call that changes something; otherwise a sample, so that the suite stays short.
+//! Each trial lets a process die as it enters one system call, then makes at most one ordinary call, and finds
+//! either a run that went on to its one end, or nothing at all. `LATTICE_TEST_CAMPAIGN=full` tries every call
+//! that changes something; otherwise a sample, so that the suite stays short.
 
-use std::time::Duration;
+use serde_json::{Value, json};
 
-use serde_json::json;
-
-use crate::harness::binaries::variable;
+use crate::harness::campaign::{SAMPLE, assert_settled, chosen};
 use crate::harness::process::Process;
+use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
+use crate::harness::socket::Peer;
 use crate::harness::strace::{self, Moment};
-use crate::harness::waiting::{SOON, eventually, skipped};
-
-/// What changes the world, or hands something over to another process.
-const ACTS: [&str; 27] = [
-    "openat",
-    "mkdir",
-    "mkdirat",
-    "rename",
-    "renameat",
-    "renameat2",
-    "link",
-    "linkat",
-    "unlink",
-    "unlinkat",
-    "rmdir",
-    "fsync",
-    "fdatasync",
-    "flock",
-    "write",
-    "pwrite64",
-    "ftruncate",
-    "fallocate",
-    "clone",
-    "clone3",
-    "vfork",
-    "sendto",
-    "recvfrom",
-    "read",
-    "exit_group",
-    "kill",
-    "wait4",
-];
-/// Trials of a sample.
-const SAMPLE: usize = 40;
-
-/// Evenly spread moments, the first and the last among them; all of them in a full campaign.
-fn chosen(moments: Vec<Moment>) -> Vec<Moment> {
-    let moments: Vec<_> =
-        moments.into_iter().filter(|m| ACTS.contains(&m.syscall.as_str())).collect();
-    assert!(moments.len() > SAMPLE, "the trace shows the work: {moments:?}");
-    if variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full") {
-        return moments;
-    }
-    let last = moments.len() - 1;
-    (0..SAMPLE).map(|n| moments[n * last / (SAMPLE - 1)].clone()).collect()
-}
-
-/// After at most one ordinary call: every start has its end, and nothing is left.
-#[track_caller]
-fn assert_settled(sandbox: &Sandbox, moment: &Moment) {
-    let settled = || {
-        let runs = sandbox.runs_of(&sandbox.task);
-        let open: Vec<_> = runs
-            .iter()
-            .filter(|(_, (starts, ends))| (starts.len(), ends.len()) != (1, 1))
-            .collect();
-        let left = sandbox.traces();
-        if open.is_empty() && left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{moment:?}: {open:#?} {left:#?}"))
-        }
-    };
-    // What the supervisors end by themselves takes a moment; only what they cannot know of needs a call.
-    let by_themselves = (0..400).any(|_| {
-        std::thread::sleep(Duration::from_millis(5));
-        settled().is_ok()
-    });
-    if by_themselves {
-        return;
-    }
-    age_unlocked(sandbox);
-    sandbox.lattice(["worker", "reap"]).run().ok();
-    eventually("everything has settled", SOON, settled);
-}
-
-/// A directory whose maker died before it made the lock file is garbage only after a minute: it is made old.
-fn age_unlocked(sandbox: &Sandbox) {
-    sandbox.sh("find .lattice/runs -maxdepth 1 -name '.new-*' -exec sh -c 'test -e $0/lock || touch -d -2min $0' {} \\;");
-}
+use crate::harness::waiting::{SOON, skipped};
 
 #[test]
 fn the_cli_killed_at_any_moment_of_the_start() {
@@ -104,19 +26,22 @@ fn the_cli_killed_at_any_moment_of_the_start() {
     let (finished, moments) = strace::moments(&sandbox, start());
     finished.ok();
     sandbox.assert_clean();
-    let mut began = 0;
+    let (mut began, mut died) = (0, 0);
     for moment in chosen(moments) {
         let before = sandbox.runs_of(&sandbox.task).len();
         let killed = strace::killed_at(start(), &moment).run();
         assert!(killed.signal == Some(9) || killed.code == Some(0), "{moment:?}, {killed}");
+        died += usize::from(killed.signal == Some(9));
         assert_settled(&sandbox, &moment);
-        began += sandbox.runs_of(&sandbox.task).len() - before;
-        let answered = killed.stdout.contains("started");
+        let now = sandbox.runs_of(&sandbox.task).len() - before;
         assert!(
-            !answered || sandbox.runs_of(&sandbox.task).len() == before + 1,
+            now <= 1 && (now == 1 || !killed.stdout.contains("started")),
             "{moment:?}: what is told is true"
         );
+        began += now;
     }
+    println!("of {died} killed calls {began} had started a run");
+    assert!(died >= SAMPLE * 3 / 4, "a campaign that kills nobody proves nothing");
     assert!(began > 0, "some moments are late enough for a run to go on");
     for (_, ends) in sandbox.runs_of(&sandbox.task).into_values() {
         assert_eq!(
@@ -127,64 +52,208 @@ fn the_cli_killed_at_any_moment_of_the_start() {
     }
 }
 
-/// The system calls of a shim from the exit of its engine on.
-fn moments_of_the_end(sandbox: &Sandbox) -> Vec<Moment> {
-    sandbox.start("Work");
-    let main = sandbox.socket.peer("main");
-    let tracing = strace::attached(sandbox, &main.parent(), None);
-    main.tell("exit 0");
-    let moments = strace::traced(sandbox, tracing);
-    sandbox.assert_clean();
-    moments
+/// A sandbox whose worker changes its worktree, leaves a daemon and waits.
+fn working(name: &str) -> Option<Sandbox> {
+    let sandbox = Sandbox::new();
+    if !strace::available(&sandbox) {
+        skipped(name, "no strace");
+        return None;
+    }
+    let steps = ["write=precious:work\n", "spawn-setsid=daemon", "connect=main", "wait"];
+    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
+    Some(sandbox)
 }
 
-/// One trial: the process dies at this moment of the end sequence.
-fn killed_in_its_end(sandbox: &Sandbox, moment: &Moment, warden_too: bool) {
-    let run = sandbox.start("Work");
-    let main = sandbox.socket.peer("main");
-    let (shim, warden) = run.supervisors(&main);
-    if warden_too {
-        warden.kill();
-        warden.wait_dead(SOON);
-    }
-    let tracing = strace::attached(sandbox, &shim, Some(moment));
-    main.tell("exit 0");
-    shim.wait_dead(SOON);
-    drop(tracing.finish());
-    if warden_too {
-        sandbox.lattice(["worker", "reap"]).run().ok();
-    }
-    let end = run.ended();
+/// What must hold for a run whose work was done, whoever was killed afterwards.
+#[track_caller]
+fn assert_worked(sandbox: &Sandbox, run: &Run<'_>, moment: &Moment) {
+    assert_settled(sandbox, moment);
+    let end = run.terminal().expect("a settled run has its end");
     if end["data"]["ended_by"] == "shim" {
         assert_eq!(end["type"], "process_completed", "{moment:?}: {end}");
     }
-    assert!(end["data"]["preserved_ref"].is_string(), "the work is saved, {moment:?}: {end}");
-    assert_settled(sandbox, moment);
+    let saved =
+        end["data"]["preserved_ref"].as_str().unwrap_or_else(|| panic!("{moment:?}: {end}"));
+    assert_eq!(sandbox.git(["show", &format!("{saved}:precious")]), "work", "{moment:?}");
+    let alive: Vec<_> =
+        sandbox.socket.others().into_iter().filter(|peer| !Process::is_dead(peer)).collect();
+    assert!(alive.is_empty(), "{moment:?}: {alive:?}");
 }
 
-fn campaign_of_the_end(name: &str, warden_too: bool) {
-    let sandbox = Sandbox::new();
-    let steps = ["write=precious:work\n", "spawn-setsid=daemon", "connect=main", "wait"];
-    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
-    if !strace::available(&sandbox) {
-        return skipped(name, "no strace");
+/// Nobody is proved wrong by a campaign in which everything ended before the kill.
+fn assert_killed_in_time(sandbox: &Sandbox, name: &str, usual: &str) {
+    let runs = sandbox.runs_of(&sandbox.task);
+    let by_others = runs.values().filter(|(_, ends)| ends[0]["data"]["ended_by"] != usual).count();
+    println!("{name}: {} runs, {by_others} not ended by the {usual}", runs.len());
+    assert!(by_others >= SAMPLE / 4, "a campaign that kills nobody in time proves nothing");
+}
+
+fn start(sandbox: &Sandbox) -> (Run<'_>, Peer, [Process; 2]) {
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let (shim, warden) = run.supervisors(&main);
+    (run, main, [shim, warden])
+}
+
+fn the_shim_in_its_end(name: &str, warden_too: bool) {
+    let Some(sandbox) = working(name) else { return };
+    let moments = {
+        let (_, main, [shim, _]) = start(&sandbox);
+        let tracing = strace::attached(&sandbox, &shim, None);
+        main.tell("exit 0");
+        strace::traced(&sandbox, tracing)
+    };
+    sandbox.assert_clean();
+    for moment in chosen(moments) {
+        let (run, main, [shim, warden]) = start(&sandbox);
+        if warden_too {
+            warden.kill();
+            warden.wait_dead(SOON);
+        }
+        let tracing = strace::attached(&sandbox, &shim, Some(&moment));
+        main.tell("exit 0");
+        shim.wait_dead(SOON);
+        tracing.finish();
+        assert_worked(&sandbox, &run, &moment);
     }
-    for moment in chosen(moments_of_the_end(&sandbox)) {
-        killed_in_its_end(&sandbox, &moment, warden_too);
-        let daemons: Vec<_> = sandbox.socket.others();
-        assert!(daemons.iter().all(|peer| Process::is_dead(peer)), "{moment:?}");
-    }
-    let runs = sandbox.assert_runs_ended();
-    let refs = sandbox.git(["for-each-ref", "refs/lattice/runs"]);
-    assert_eq!(refs.lines().count(), runs, "the work of every run is saved");
+    assert_killed_in_time(&sandbox, name, "shim");
 }
 
 #[test]
 fn the_shim_killed_at_any_moment_of_its_end() {
-    campaign_of_the_end("the_shim_killed_at_any_moment_of_its_end", false);
+    the_shim_in_its_end("the_shim_killed_at_any_moment_of_its_end", false);
 }
 
 #[test]
 fn the_last_supervisor_killed_at_any_moment_of_its_end() {
-    campaign_of_the_end("the_last_supervisor_killed_at_any_moment_of_its_end", true);
+    the_shim_in_its_end("the_last_supervisor_killed_at_any_moment_of_its_end", true);
+}
+
+#[test]
+fn the_warden_killed_while_it_finishes_for_the_shim() {
+    let name = "the_warden_killed_while_it_finishes_for_the_shim";
+    let Some(sandbox) = working(name) else { return };
+    let moments = {
+        let (_, _, [shim, warden]) = start(&sandbox);
+        let tracing = strace::attached(&sandbox, &warden, None);
+        shim.kill();
+        strace::traced(&sandbox, tracing)
+    };
+    sandbox.assert_clean();
+    for moment in chosen(moments) {
+        let (run, main, [shim, warden]) = start(&sandbox);
+        let tracing = strace::attached(&sandbox, &warden, Some(&moment));
+        shim.kill();
+        warden.wait_dead(SOON);
+        main.wait_dead(SOON);
+        tracing.finish();
+        assert_worked(&sandbox, &run, &moment);
+        let end = run.terminal().expect("a settled run has its end");
+        assert_eq!(
+            (&end["type"], &end["data"]["exit_code"]),
+            (&json!("process_failed"), &Value::Null),
+            "{end}"
+        );
+    }
+    assert_killed_in_time(&sandbox, name, "warden");
+}
+
+/// Makes git wait for the test when it next reads (`smudge`) or writes (`clean`) the file `precious`: once.
+fn hold_git(sandbox: &Sandbox, filter: &str) {
+    let flag = sandbox.base.join("hold").display().to_string();
+    let held = sandbox.fake_line(&["connect=git", "wait", "exec=cat"]);
+    for name in ["smudge", "clean"] {
+        let hold = format!("rmdir {flag} 2>/dev/null && exec {held}; exec cat");
+        let command = if name == filter { hold.as_str() } else { "cat" };
+        sandbox.git(["config", &format!("filter.hold.{name}"), command]);
+    }
+    sandbox.git(["config", "filter.hold.required", "true"]);
+    sandbox.write(".git/info/attributes", "precious filter=hold\n");
+}
+
+fn hold_once(sandbox: &Sandbox) {
+    sandbox.sh("mkdir ../hold");
+}
+
+/// Held in the salvage, so that its finisher can be found: from there to the end.
+#[test]
+fn the_reaper_killed_at_any_moment() {
+    let name = "the_reaper_killed_at_any_moment";
+    let Some(sandbox) = working(name) else { return };
+    hold_git(&sandbox, "clean");
+    let reaping = || {
+        let (run, _, [shim, warden]) = start(&sandbox);
+        warden.signal(rustix::process::Signal::STOP);
+        for process in [&shim, &warden] {
+            process.kill();
+            process.wait_dead(SOON);
+        }
+        hold_once(&sandbox);
+        let call = sandbox.lattice(["worker", "reap"]).start();
+        let git = sandbox.socket.peer("git");
+        let finisher = git.ancestor(" finish ");
+        (run, call, git, finisher)
+    };
+    let moments = {
+        let (_, call, git, finisher) = reaping();
+        let tracing = strace::attached(&sandbox, &finisher, None);
+        git.tell("go");
+        call.finish().ok();
+        strace::traced(&sandbox, tracing)
+    };
+    sandbox.assert_clean();
+    let mut unfinished = 0;
+    for moment in chosen(moments) {
+        let (run, call, git, finisher) = reaping();
+        let tracing = strace::attached(&sandbox, &finisher, Some(&moment));
+        git.tell("go");
+        finisher.wait_dead(SOON);
+        call.finish().ok();
+        tracing.finish();
+        unfinished += usize::from(run.terminal().is_none());
+        let calls = [0; 3].map(|_| sandbox.lattice(["worker", "reap"]).start());
+        calls.into_iter().for_each(|call| drop(call.finish().ok()));
+        assert_worked(&sandbox, &run, &moment);
+        assert_eq!(run.terminal().expect("it is settled")["data"]["reason"], "supervisor_lost");
+    }
+    println!("{name}: {unfinished} reapers died before the end was written");
+    assert!(unfinished >= SAMPLE / 4, "a campaign that kills nobody in time proves nothing");
+}
+
+/// From inside `git worktree add` on: worktree, setup, gate, engine, end.
+#[test]
+fn the_shim_killed_at_any_moment_from_the_worktree_on() {
+    let name = "the_shim_killed_at_any_moment_from_the_worktree_on";
+    let Some(sandbox) = working(name) else { return };
+    sandbox.worker("Quick", json!({"command": "exit 3", "setup": ["true"], "worktree": true}));
+    sandbox.write("precious", "x\n");
+    sandbox.commit("A file to be held at");
+    hold_git(&sandbox, "smudge");
+    let held = || {
+        hold_once(&sandbox);
+        let run = sandbox.start("Quick");
+        let git = sandbox.socket.peer("git");
+        let shim = git.ancestor(" shim ");
+        (run, git, shim)
+    };
+    let moments = {
+        let (_, git, shim) = held();
+        let tracing = strace::attached(&sandbox, &shim, None);
+        git.tell("go");
+        strace::traced(&sandbox, tracing)
+    };
+    sandbox.assert_clean();
+    for moment in chosen(moments) {
+        let (run, git, shim) = held();
+        let tracing = strace::attached(&sandbox, &shim, Some(&moment));
+        git.tell("go");
+        shim.wait_dead(SOON);
+        tracing.finish();
+        assert_settled(&sandbox, &moment);
+        let end = run.terminal().expect("a settled run has its end");
+        assert_eq!(end["type"], "process_failed", "{end}");
+        let is_told = end["data"]["exit_code"] == 3 || end["data"]["reason"] == "supervisor_killed";
+        assert!(is_told, "{moment:?}: {end}");
+    }
+    assert_killed_in_time(&sandbox, name, "shim");
 }

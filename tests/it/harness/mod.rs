@@ -2,6 +2,7 @@
 
 pub mod binaries;
 pub mod call;
+pub mod campaign;
 pub mod clean;
 pub mod disk;
 pub mod namespace;

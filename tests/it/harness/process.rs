@@ -28,6 +28,17 @@ impl Process {
             .expect("a parent is alive while its child runs")
     }
 
+    /// The nearest ancestor whose command line holds `word`.
+    #[track_caller]
+    pub fn ancestor(&self, word: &str) -> Self {
+        let mut process = self.parent();
+        while !command_line(process.pid).contains(word) {
+            assert!(process.pid > 1, "{} has no ancestor called {word}", describe(self.pid));
+            process = process.parent();
+        }
+        process
+    }
+
     pub fn signal(&self, signal: Signal) {
         // ESRCH: it has ended by itself, which the callers' own checks will judge.
         let sent = pidfd_send_signal(&self.fd, signal);
@@ -84,10 +95,14 @@ fn environment_holds(pid: i32, entry: &str) -> bool {
     environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
 }
 
+fn command_line(pid: i32) -> String {
+    let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
 /// For the message of a failing test.
 pub fn describe(pid: i32) -> String {
-    let line = fs_err::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let line = String::from_utf8_lossy(&line).replace('\0', " ");
+    let line = command_line(pid);
     let (state, parent) =
         (stat_field(pid, 3).unwrap_or_default(), stat_field(pid, 4).unwrap_or_default());
     format!("{pid} (state {state}, parent {parent}): {line}")

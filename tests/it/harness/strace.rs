@@ -1,6 +1,7 @@
 //! Kills at a chosen system call of one process, from outside and without a hook in the product (strace(1)).
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use fs_err as fs;
 
@@ -28,7 +29,7 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
     let trace = sandbox.base.join("trace");
     let finished =
         call.through(["strace", "-o", trace.to_str().expect("a sandbox's path is UTF-8")]).run();
-    (finished, read(sandbox))
+    (finished, read(&trace))
 }
 
 /// The call, killed as it enters that system call. Its children are not traced.
@@ -61,11 +62,11 @@ pub fn attached(sandbox: &Sandbox, process: &Process, moment: Option<&Moment>) -
 /// What an attached process has done until its end.
 pub fn traced(sandbox: &Sandbox, tracing: Running) -> Vec<Moment> {
     tracing.finish();
-    read(sandbox)
+    read(&sandbox.base.join("trace"))
 }
 
-fn read(sandbox: &Sandbox) -> Vec<Moment> {
-    let text = fs::read_to_string(sandbox.base.join("trace")).expect("strace has written");
+fn read(trace: &Path) -> Vec<Moment> {
+    let text = fs::read_to_string(trace).expect("strace has written");
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut moments = Vec::new();
     for line in text.lines() {

@@ -1,0 +1,69 @@
+//! A campaign of kills: which moments are tried, and what must hold after each.
+
+use super::binaries::variable;
+use super::sandbox::Sandbox;
+use super::strace::Moment;
+use super::waiting::{SOON, eventually};
+
+/// System calls that change the world, or hand something over to another process.
+const ACTS: &str = "openat mkdir mkdirat rename renameat renameat2 link linkat unlink unlinkat rmdir fsync \
+                    fdatasync flock write pwrite64 ftruncate fallocate clone clone3 vfork sendto recvfrom read \
+                    exit_group kill pidfd_send_signal wait4 waitid splice poll";
+
+/// Trials of a sample.
+pub const SAMPLE: usize = 40;
+
+/// Evenly spread moments, the first and the last among them; all that act in a full campaign
+/// (`LATTICE_TEST_CAMPAIGN=full`).
+#[track_caller]
+pub fn chosen(moments: Vec<Moment>) -> Vec<Moment> {
+    let acts = |moment: &Moment| ACTS.split_whitespace().any(|act| act == moment.syscall);
+    let moments: Vec<_> = moments.into_iter().filter(acts).collect();
+    assert!(moments.len() > SAMPLE, "the trace shows the work: {moments:?}");
+    if variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full") {
+        return moments;
+    }
+    let last = moments.len() - 1;
+    (0..SAMPLE).map(|n| moments[n * last / (SAMPLE - 1)].clone()).collect()
+}
+
+/// After at most one ordinary call: every start has its one end, and nothing is left.
+#[track_caller]
+pub fn assert_settled(sandbox: &Sandbox, moment: &Moment) {
+    let settled = || {
+        let runs = sandbox.runs_of(&sandbox.task);
+        let open: Vec<_> = runs
+            .iter()
+            .filter(|(_, (starts, ends))| (starts.len(), ends.len()) != (1, 1))
+            .collect();
+        let left = sandbox.traces();
+        let fits = open.is_empty() && left.is_empty();
+        if fits { Ok(()) } else { Err(format!("{moment:?}: {open:#?} {left:#?}")) }
+    };
+    // What is alive goes on by itself, and no call may be needed for that. What the dead left needs one.
+    eventually("the supervisors have ended", SOON, || match (settled(), engines(sandbox)) {
+        (Ok(()), _) | (_, 0) => Ok(()),
+        (Err(state), _) => Err(state),
+    });
+    if settled().is_ok() {
+        return;
+    }
+    age_unlocked(sandbox);
+    sandbox.lattice(["worker", "ps"]).run().ok();
+    eventually("everything has settled", SOON, settled);
+}
+
+/// Live supervisors: what may still end a run without a call.
+fn engines(sandbox: &Sandbox) -> usize {
+    let is_supervisor = |line: &&String| {
+        ["warden", "shim", "finish", "stage0"].iter().any(|role| line.contains(role))
+    };
+    sandbox.processes().iter().filter(is_supervisor).count()
+}
+
+/// A directory whose maker died before it made the lock file is garbage only after a minute: it is made old.
+fn age_unlocked(sandbox: &Sandbox) {
+    sandbox.sh(
+        "for new in .lattice/runs/.new-*; do test -e $new/lock || touch -c -d '-2 min' $new; done",
+    );
+}

@@ -17,7 +17,7 @@ use lattice::runs::end::hands::Hands;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::examine::{self, Verdict};
 use lattice::runs::reap;
-use lattice::runs::spare;
+use lattice::runs::{spare, store};
 
 use crate::loops::Loop;
 use crate::seat::{self, Seat};
@@ -90,7 +90,11 @@ impl Helpers for Reaper<'_> {
 }
 
 impl Hands for Reaper<'_> {
+    /// The marks are numbers of one boot of one kernel; under another they are somebody else's.
     fn sweep(&mut self) -> io::Result<Swept> {
+        if self.seat.spec.boot_id != store::boot_id() {
+            return Ok(Swept::default());
+        }
         let own = self.seat.id.clone();
         let spared = move |pid| spare::is_other_supervisor(&own, pid);
         let turns = &mut self.turns;

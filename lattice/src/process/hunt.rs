@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, Uid};
 
+use super::identity::{self, Presence};
 use super::table::{self, Stat};
 use super::tree::{self, Backoff, Swept, UNKILLABLE_AFTER};
 use crate::model::run::Identity;
@@ -65,8 +66,8 @@ pub fn find(marks: &Marks, spared: &dyn Fn(i32) -> bool) -> Vec<Stat> {
     let all = table::all();
     let ours = own_line(&all);
     let uid = Uid::effective().as_raw();
-    let group =
-        marks.leader.as_ref().filter(|leader| is_same(&all, leader)).map(|leader| leader.pgid);
+    let alive = |leader: &&Identity| identity::presence(leader) == Presence::Alive;
+    let group = marks.leader.as_ref().filter(alive).map(|leader| leader.pgid);
     all.into_iter()
         .filter(|process| !process.is_dead() && !ours.contains(&process.pid))
         .filter(|process| table::uid(process.pid) == Some(uid))
@@ -86,10 +87,6 @@ fn sits_in_worktree(marks: &Marks, process: &Stat) -> bool {
     process.tty == 0
         && process.start_ticks >= since
         && table::cwd(process.pid).is_some_and(|cwd| cwd.starts_with(worktree))
-}
-
-fn is_same(all: &[Stat], leader: &Identity) -> bool {
-    all.iter().any(|process| process.pid == leader.pid && process.start_ticks == leader.start_ticks)
 }
 
 fn own_line(all: &[Stat]) -> BTreeSet<i32> {

@@ -1,8 +1,10 @@
 //! The pure layer: values, rules and bytes. No I/O, no clock, no environment.
 
 pub mod actor;
+pub mod command_line;
 pub mod config;
 pub mod definition;
+pub mod duration;
 pub mod event;
 pub mod failure;
 pub mod hooks;

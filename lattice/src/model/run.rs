@@ -51,6 +51,9 @@ pub struct Spec {
     pub setup_timeout_ms: u64,
     pub copy: Vec<PathBuf>,
     pub link: Vec<PathBuf>,
+    /// The worktree stays, whatever becomes of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_worktree: bool,
     /// `on_changes: discard`: what the worker leaves behind is not saved.
     pub discard: bool,
     pub log_tail: bool,

@@ -25,7 +25,8 @@ pub enum Verdict {
 
 /// `forced`: a person vouches that nobody runs it; only "never ran" is still looked at.
 pub fn examine(layout: &Layout, run: &RunDir, spec: &Spec, forced: bool) -> Result<Verdict> {
-    if !has_started(layout, run, spec) {
+    // A debug run has no start line; what it has made is there all the same.
+    if spec.record && !has_started(layout, run, spec) {
         return Ok(Verdict::NeverRan);
     }
     if forced {

@@ -1,24 +1,19 @@
 //! One run on disk and in the process table: its directory, its start, its end, and who finishes it for the dead.
 
 pub mod context;
-#[cfg(feature = "cli")]
 pub mod create;
 pub mod directory;
 pub mod end;
 pub mod examine;
 pub mod handover;
 mod lost;
-#[cfg(feature = "cli")]
 mod place;
-#[cfg(feature = "cli")]
 pub mod preflight;
 pub mod query;
 pub mod reap;
 pub mod record;
 pub mod spare;
-#[cfg(feature = "cli")]
 mod specify;
-#[cfg(feature = "cli")]
 pub mod start;
 pub mod stop;
 pub mod store;

@@ -13,6 +13,7 @@ use super::store;
 use crate::model::actor;
 use crate::model::definition::{CommandLine, Definition};
 use crate::model::failure::{Code, Failure, Result};
+use crate::model::reduce::Snapshot;
 use crate::model::run::Spec;
 use crate::process::helper::Helpers;
 use crate::storage::definitions::{self, Found};
@@ -30,24 +31,29 @@ pub struct Checked {
     pub notes: Vec<String>,
 }
 
+/// A definition of `workers/`, on a task that is there.
 pub fn check(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Checked> {
-    if ctx.depth >= DEPTH_LIMIT {
-        let message = format!(
-            "this is already {} runs deep, and a run may not start another one there",
-            ctx.depth
-        );
-        return Err(Failure::new(Code::NestingLimit, message)
-            .hint("start it from outside, or from a hook of the task"));
-    }
-    refuse_odd_timeout(request)?;
     let found = definitions::by_name(&ctx.layout, &request.worker)?;
-    let definition = valid(&found)?;
-    let actor = request.actor.clone().unwrap_or_else(|| definition.actor.clone());
-    actor::validate(&actor)?;
     let (_, snapshot, is_archived) = task::read_task(&ctx.layout, &request.task)?;
     if is_archived {
         return Err(archived(snapshot.display_id()));
     }
+    check_found(ctx, request, &found, snapshot, helpers)
+}
+
+/// Any definition, and any task: only its snapshot is looked at.
+pub fn check_found(
+    ctx: &Context,
+    request: &Request,
+    found: &Found,
+    snapshot: Snapshot,
+    helpers: &mut dyn Helpers,
+) -> Result<Checked> {
+    refuse_deep(ctx)?;
+    refuse_odd_timeout(request)?;
+    let definition = valid(found)?;
+    let actor = request.actor.clone().unwrap_or_else(|| definition.actor.clone());
+    actor::validate(&actor)?;
     let config = task::read_config(&ctx.layout)?;
     let place = place::find(ctx, request, &definition, helpers)?;
     let argv = argv(&definition);
@@ -56,7 +62,7 @@ pub fn check(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
     let spec = specify::spec(
         ctx,
         request,
-        Parts { found: &found, definition, snapshot, config, place, argv, actor },
+        Parts { found, definition, snapshot, config, place, argv, actor },
     )?;
     if store::is_shared(&spec.file_system) {
         let note = format!(
@@ -68,6 +74,18 @@ pub fn check(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
         notes.push(note);
     }
     Ok(Checked { spec, notes })
+}
+
+fn refuse_deep(ctx: &Context) -> Result<()> {
+    if ctx.depth < DEPTH_LIMIT {
+        return Ok(());
+    }
+    let message = format!(
+        "this is already {} runs deep, and a run may not start another one there",
+        ctx.depth
+    );
+    Err(Failure::new(Code::NestingLimit, message)
+        .hint("start it from outside, or from a hook of the task"))
 }
 
 fn refuse_odd_timeout(request: &Request) -> Result<()> {

@@ -76,6 +76,7 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         timeout_ms: milliseconds(request.timeout.unwrap_or(definition.timeout)),
         idle_ms: definition.idle_timeout.map(milliseconds),
         grace_ms: milliseconds(grace),
+        keep_worktree: false,
         end_limit_ms: milliseconds(seconds(Some(workers.end_limit_seconds)).unwrap_or_default()),
         setup: definition.setup.clone(),
         setup_timeout_ms: milliseconds(definition.setup_timeout),
@@ -86,7 +87,8 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         log_path: PathBuf::from(format!("logs/workers/{run_id}.log")),
         umask: inherit::current_umask(),
         depth: ctx.depth + 1,
-        store: store::id(layout)?,
+        // The first run of a directory gives it its name, and a check makes nothing.
+        store: store::read(layout)?.unwrap_or_default(),
         host: store::host(),
         boot_id: store::boot_id(),
         file_system: store::file_system(layout)?,

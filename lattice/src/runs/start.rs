@@ -11,7 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use super::context::Context;
 use super::directory::RunDir;
 use super::handover::{self, GO, Hello, NO, Role, VERSION};
-use super::{create, preflight, reap};
+use super::{create, preflight, reap, store};
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
@@ -56,10 +56,11 @@ pub struct Started {
 
 pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Started> {
     reap::of_task(ctx, &request.task, reap::PATIENCE)?;
-    let checked = preflight::check(ctx, request, helpers)?;
+    let mut checked = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &checked.spec)?;
     // A `.lattice/` of the Python tool ignores none of what a run leaves lying about.
     gitfiles::ensure(&ctx.layout)?;
+    checked.spec.store = store::id(&ctx.layout)?;
     let run_id = checked.spec.run_id.clone();
     let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
     let mut channel = match handover::start(ctx, &run, life, Role::Warden) {
@@ -130,11 +131,17 @@ fn give_up(ctx: &Context, run: &RunId, channel: Channel, failure: Failure) -> Fa
 
 /// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us.
 fn record(ctx: &Context, run: &RunDir, spec: &Spec, channel: &Channel) -> Result<()> {
+    record_start(ctx, run, spec)?;
+    // A supervisor that has died since is for the next reaper to find: the run has begun.
+    drop(channel.send(GO));
+    Ok(())
+}
+
+/// From here on it is a run. Refused, with nothing written, if it may not start now.
+pub fn record_start(ctx: &Context, run: &RunDir, spec: &Spec) -> Result<()> {
     let line = append_start(ctx, spec)?;
     // The copy brings the start back if git takes the line away under the run. Should it fail, the line stands.
     drop(replace::publish_exclusive(&run.started(), line.as_bytes()));
-    // A supervisor that has died since is for the next reaper to find: the run has begun.
-    drop(channel.send(GO));
     Ok(())
 }
 
@@ -163,7 +170,7 @@ fn append_start(ctx: &Context, spec: &Spec) -> Result<String> {
 
 /// Before anything is made: sixteen callers at once need not all make a directory. A run whose end is being
 /// written right now is waited for, because in a moment it is over.
-fn refuse_if_open(ctx: &Context, spec: &Spec) -> Result<()> {
+pub fn refuse_if_open(ctx: &Context, spec: &Spec) -> Result<()> {
     let deadline = Instant::now() + ENDING_TAKES;
     loop {
         let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;

@@ -64,6 +64,11 @@ pub fn all(layout: &Layout) -> Result<Vec<Found>> {
     Ok(paths.iter().map(|path| read(&layout.root, path)).collect())
 }
 
+/// One definition, wherever its file is.
+pub fn at(layout: &Layout, path: &Path) -> Result<Found> {
+    Ok(read(&layout.root, &fs_err::canonicalize(path)?))
+}
+
 fn read(root: &Path, path: &Path) -> Found {
     let relative = path.strip_prefix(root).unwrap_or(path).to_owned();
     match fs_err::read(path) {

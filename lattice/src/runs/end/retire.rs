@@ -11,7 +11,6 @@ use crate::storage::{delete, replace};
 
 /// Durable before the directory goes: the record is the only copy of the end while no log holds it.
 pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
-    fs_err::create_dir_all(end.layout.worker_logs())?;
     keep_report(end, record)?;
     let kept = json!({
         "spec": end.spec,
@@ -26,7 +25,8 @@ pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
 }
 
 /// A report that could not become an artifact stays beside the log; moving it takes no space.
-fn keep_report(end: &End<'_>, record: &Event) -> Result<()> {
+pub(super) fn keep_report(end: &End<'_>, record: &Event) -> Result<()> {
+    fs_err::create_dir_all(end.layout.worker_logs())?;
     let report = end.run.report();
     let plain = fs_err::symlink_metadata(&report)
         .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);

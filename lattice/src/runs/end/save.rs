@@ -82,6 +82,9 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
     if facts.survivors.any() && veto.is_none() {
         veto = Some("processes of the run may still be alive".to_owned());
     }
+    if end.spec.keep_worktree && veto.is_none() {
+        veto = Some("its caller wants to look at it".to_owned());
+    }
     // Also when only the entry is left: it alone may name the commits.
     if let Some(why) = veto {
         remains.kept_worktree = Some((path.display().to_string(), why));
@@ -99,6 +102,9 @@ fn mounts(path: &Path) -> Option<String> {
 
 fn report(end: &End<'_>, remains: &mut Remains) {
     if !end.spec.record {
+        // The verdict is that of a recorded run, but an artifact without an event would belong to nobody.
+        let left = matches!(read_report(&end.run.report()), Ok(Some(_)));
+        remains.report_missing = end.spec.report.is_some() && !left;
         return;
     }
     match read_report(&end.run.report())

@@ -40,6 +40,11 @@ pub enum Ending {
 
 /// E1 to E6; E0, the first sweep, is part of how the caller came to its facts.
 pub fn run(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<Ending> {
+    recorded(end, facts, hands).map(|(_, ending)| ending)
+}
+
+/// The same, with the terminal event that is, or for a debug run would have been, recorded.
+pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(Event, Ending)> {
     let record = match commit::published(end.run)? {
         Some(record) => record,
         None => decide(end, facts, hands)?,
@@ -47,16 +52,18 @@ pub fn run(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<Ending>
     if end.spec.record
         && let Err(failure) = publish_patiently(end, &record, hands)
     {
-        return Ok(Ending::Left(failure));
+        return Ok((record, Ending::Left(failure)));
     }
     clear::worktree(end, &record)?;
     if end.spec.record {
         hands.let_orphans_go()?;
         hooks::fire_once(end, &record, hands);
         keep_record_patiently(end, &record, hands)?;
+    } else {
+        retire::keep_report(end, &record)?;
     }
     retire::directory(end)?;
-    Ok(Ending::Whole)
+    Ok((record, Ending::Whole))
 }
 
 /// E1 and E2. A helper of E1 may have left processes behind, so the sweep comes once more before the record.

@@ -35,6 +35,8 @@ mod read_only;
 mod run_callers;
 /// One worker at a time on one task.
 mod run_dedup;
+/// Hooks of process events, and chains of workers.
+mod run_hooks;
 /// What a worker has inside: environment, CLI, report; and what it may wreck.
 mod run_inside;
 /// Kills at system calls, by strace.
@@ -51,6 +53,8 @@ mod run_outcomes;
 mod run_reap;
 /// What is saved from a worktree, and when it is kept.
 mod run_salvage;
+/// The start: slow, interrupted, crowded, private.
+mod run_start;
 /// Where a worker works.
 mod run_worktree;
 

@@ -34,7 +34,12 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
 
 /// The call, killed as it enters that system call. Its children are not traced.
 pub fn killed_at(call: Call, moment: &Moment) -> Call {
-    let inject = format!("inject={}:signal=SIGKILL:when={}", moment.syscall, moment.ordinal);
+    struck_at(call, "SIGKILL", moment)
+}
+
+/// The same with another signal.
+pub fn struck_at(call: Call, signal: &str, moment: &Moment) -> Call {
+    let inject = format!("inject={}:signal={signal}:when={}", moment.syscall, moment.ordinal);
     let trace = format!("trace={}", moment.syscall);
     call.through(["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject])
 }

@@ -1,0 +1,134 @@
+//! Hooks of process events: when they run, what they are told, and that a chain of workers does not break.
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::{SOON, eventually};
+
+/// Appends each event that a hook is told of to a file, one line each.
+fn recording(sandbox: &Sandbox) -> String {
+    let file = sandbox.base.join("told").display().to_string();
+    sandbox.configure("hooks", json!({"post_event": format!("{{ cat; echo; }} >> {file}")}));
+    file
+}
+
+fn told(file: &str) -> Vec<Value> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[test]
+fn hooks_are_told_of_the_start_and_of_the_end() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "exit 3", "worktree": true}));
+    let file = recording(&sandbox);
+    let run = sandbox.start("Work");
+    let end = run.ended();
+    sandbox.assert_clean();
+    let events = told(&file);
+    let types: Vec<_> = events.iter().map(|event| &event["type"]).collect();
+    assert_eq!(types, ["process_started", "process_failed"]);
+    assert_eq!((&events[0]["id"], &events[1]), (&json!(run.id), &end));
+}
+
+#[test]
+fn a_hook_is_told_of_an_end_that_a_reaper_wrote() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let file = recording(&sandbox);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let (shim, warden) = run.supervisors(&main);
+    warden.signal(rustix::process::Signal::STOP);
+    for process in [&shim, &warden] {
+        process.kill();
+        process.wait_dead(SOON);
+    }
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    let end = run.ended();
+    sandbox.assert_clean();
+    assert_eq!(told(&file).last(), Some(&end));
+}
+
+#[test]
+fn a_hook_runs_where_the_project_is_with_the_names_of_the_event() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "true", "worktree": true}));
+    let file = sandbox.base.join("told").display().to_string();
+    let script = format!(
+        "{{ pwd; echo $LATTICE_ROOT; echo $LATTICE_EVENT_TYPE; echo $LATTICE_TASK_ID; }} > {file}"
+    );
+    sandbox.configure("hooks", json!({"on": {"process_completed": script}}));
+    sandbox.run_to_end("Work");
+    sandbox.assert_clean();
+    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(sandbox.normal(&text), "$DIR\n$DIR/.lattice\nprocess_completed\n<task1>\n");
+}
+
+#[test]
+fn the_end_of_one_worker_starts_the_next() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("First", json!({"command": "echo first", "worktree": true}));
+    sandbox.worker(
+        "Second",
+        json!({"command": sandbox.fake(&["connect=second", "wait"]), "worktree": true}),
+    );
+    let script =
+        "grep -q '\"process_type\":\"First\"' && lattice worker run Second $LATTICE_TASK_ID";
+    sandbox.configure("hooks", json!({"on": {"process_completed": script}}));
+    sandbox.start("First").ended();
+    let second = sandbox.socket.peer("second");
+    eventually("the first run is over, with its supervisors", SOON, || {
+        let warden = second.parent().parent().pid.to_string();
+        let others: Vec<_> =
+            sandbox.processes().into_iter().filter(|line| line.contains(" warden ")).collect();
+        if others.len() == 1 && others[0].starts_with(&warden) {
+            Ok(())
+        } else {
+            Err(format!("{others:?}"))
+        }
+    });
+    assert!(!second.is_dead(), "what a hook has started outlives it");
+    second.tell("exit 0");
+    eventually("both have ended", SOON, || {
+        let runs = sandbox.runs_of(&sandbox.task);
+        let ends = runs.values().filter(|(_, ends)| ends.len() == 1).count();
+        if ends == 2 { Ok(()) } else { Err(format!("{ends}")) }
+    });
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 2);
+}
+
+#[test]
+fn a_hook_may_start_the_same_worker_again() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Again", json!({"command": "true", "worktree": true}));
+    let flag = sandbox.base.join("once").display().to_string();
+    let script = format!("mkdir {flag} && lattice worker run Again $LATTICE_TASK_ID");
+    sandbox.configure("hooks", json!({"on": {"process_completed": script}}));
+    sandbox.run_to_end("Again");
+    eventually("both have ended", SOON, || {
+        let runs = sandbox.runs_of(&sandbox.task);
+        let ends = runs.values().filter(|(_, ends)| ends.len() == 1).count();
+        if ends == 2 { Ok(()) } else { Err(format!("{ends} {:?}", sandbox.processes())) }
+    });
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_hook_that_hangs_or_fails_costs_no_end() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "true", "worktree": true}));
+    let line = sandbox.fake_line(&["ignore=TERM", "spawn-setsid=daemon", "connect=hook", "wait"]);
+    sandbox.configure("hooks", json!({"post_event": "exit 7", "on": {"process_completed": line}}));
+    let run = sandbox.start("Work");
+    assert_eq!(run.ended()["type"], "process_completed", "the end does not wait for its hooks");
+    let hook = sandbox.socket.peer("hook");
+    hook.wait_dead(SOON);
+    sandbox.socket.peer("daemon").kill();
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}

@@ -98,6 +98,8 @@ impl Fake {
             // Nor a directory or an output of the run: only its parent gives it away.
             "spawn-unseen" => self.spawn_without_environment(value, true)?,
             "spawn-double-fork" => self.spawn_double_fork(value)?,
+            // Never the same process for long, and never in the same session, as long as the file is there.
+            "hop" => return hop(value),
             "git-commit" => git_commit(value)?,
             // LOCK: taken with flock(2) as the library does that the Python tool uses; held until `unlock`.
             "lock" => self.lock = Some(Lock::acquire(value)?),
@@ -274,6 +276,13 @@ fn dump(path: &str, lines: impl IntoIterator<Item = String>) -> io::Result<()> {
     let beside = format!("{path}.part");
     fs::write(&beside, text)?;
     fs::rename(beside, path)
+}
+
+fn hop(path: &str) -> io::Result<Next> {
+    if fs::exists(path)? {
+        command_self()?.args(["setsid", &format!("hop={path}")]).stdin(Stdio::null()).spawn()?;
+    }
+    Ok(Next::Exit(0))
 }
 
 fn git_commit(message: &str) -> io::Result<()> {

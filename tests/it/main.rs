@@ -35,6 +35,8 @@ mod read_only;
 mod run_callers;
 /// One worker at a time on one task.
 mod run_dedup;
+/// Waiters and others that look on while a run ends.
+mod run_ending;
 /// Hooks of process events, and chains of workers.
 mod run_hooks;
 /// What a worker has inside: environment, CLI, report; and what it may wreck.
@@ -55,6 +57,8 @@ mod run_reap;
 mod run_salvage;
 /// The start: slow, interrupted, crowded, private.
 mod run_start;
+/// Daemons that a run leaves behind.
+mod run_sweep;
 /// Where a worker works.
 mod run_worktree;
 

@@ -202,6 +202,28 @@ fn a_git_hook() {
 }
 
 #[test]
+fn a_hook_that_runs_while_git_holds_its_index() {
+    let sandbox = Sandbox::new();
+    sandbox.worker(
+        "Review",
+        json!({"command": "git status --porcelain; cat README.md", "worktree": true}),
+    );
+    let hook = "#!/bin/sh\nlattice worker run Review LAT-1 --wait --json > ../answer 2>&1\n";
+    fs::create_dir_all(sandbox.project.join(".git/hooks")).unwrap();
+    fs::write(sandbox.project.join(".git/hooks/pre-commit"), hook).unwrap();
+    sandbox.sh("chmod +x .git/hooks/pre-commit");
+    sandbox.write("README.md", "Changed.\n");
+    sandbox.sh("git commit -q -a -m 'Change, but review first'");
+    sandbox.sh("rm .git/hooks/pre-commit");
+    let answer: serde_json::Value = serde_json::from_str(&dumped(&sandbox, "answer")).unwrap();
+    let run = sandbox.run_of(&answer["data"]);
+    assert_eq!(run.ended()["type"], "process_completed", "{}", run.log());
+    assert_eq!(run.log(), "A project.\n", "a clean worktree of the commit before");
+    assert_eq!(sandbox.git(["show", "HEAD:README.md"]), "Changed.");
+    sandbox.assert_clean();
+}
+
+#[test]
 fn a_caller_in_a_linked_worktrees_hook() {
     let sandbox = Sandbox::new();
     sandbox.worker("Review", json!({"command": "git rev-parse HEAD", "worktree": true}));

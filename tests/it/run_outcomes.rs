@@ -8,7 +8,7 @@ use crate::harness::sandbox::Sandbox;
 
 /// The facts that every terminal event states, whoever wrote it.
 #[track_caller]
-fn assert_facts(sandbox: &Sandbox, end: &Value) {
+pub fn assert_facts(sandbox: &Sandbox, end: &Value) {
     let starts = sandbox.runs_of(&sandbox.task);
     let (start, _) = &starts[end["data"]["started_event_id"].as_str().unwrap()];
     for key in ["process_type", "commit_sha", "log_path"] {
@@ -163,34 +163,22 @@ fn silence_for_too_long_is_an_end() {
 }
 
 #[test]
-fn daemons_of_every_kind_are_swept_after_a_clean_exit() {
+fn the_caller_may_set_another_limit() {
     let sandbox = Sandbox::new();
-    let kinds = ["child", "setsid", "double-fork", "nohup", "env-i", "unseen"];
-    let spawn = kinds.map(|kind| format!("spawn-{kind}={kind}"));
-    let steps: Vec<&str> =
-        spawn.iter().map(String::as_str).chain(["connect=main", "wait"]).collect();
-    sandbox.worker("Parent", json!({"command": sandbox.fake(&steps), "worktree": true}));
-    let run = sandbox.start("Parent");
-    let peers = kinds.map(|name| sandbox.socket.peer(name));
-    sandbox.socket.peer("main").tell("exit 0");
+    sandbox.worker(
+        "Long",
+        json!({"command": "sleep 1000", "timeout_minutes": 60, "grace_seconds": 1}),
+    );
+    let run = sandbox.start_with("Long", &["--timeout", "1s"]);
     let end = run.ended();
-    assert!(peers.iter().all(|peer| peer.is_dead()), "dead before the end is told");
-    assert_eq!(end["type"], "process_completed", "{end}");
-    assert_eq!(end["data"]["swept"], 6);
-    assert_facts(&sandbox, &end);
-}
-
-#[test]
-fn daemons_that_ignore_term_are_swept_too() {
-    let sandbox = Sandbox::new();
-    let steps = ["ignore=TERM", "spawn-setsid=a", "spawn-env-i=b", "connect=main", "wait"];
-    sandbox.fake_worker("Parent", &steps);
-    let run = sandbox.start("Parent");
-    let peers = ["a", "b"].map(|name| sandbox.socket.peer(name));
-    sandbox.socket.peer("main").tell("exit 0");
-    let end = run.ended();
-    assert!(peers.iter().all(|peer| peer.is_dead()));
-    assert_eq!((&end["type"], &end["data"]["swept"]), (&json!("process_completed"), &json!(2)));
+    assert_eq!(end["data"]["reason"], "timed_out");
+    sandbox.lattice(["worker", "run", "Long", "LAT-1", "--timeout=0"]).run().exits(1);
+    for limit in ["soon", "-1", "1x"] {
+        sandbox
+            .lattice(["worker", "run", "Long", "LAT-1", &format!("--timeout={limit}")])
+            .run()
+            .exits(2);
+    }
     assert_facts(&sandbox, &end);
 }
 
@@ -242,20 +230,4 @@ fn setup_commands_run_first_and_their_failure_is_the_end() {
     );
     assert!(sandbox.socket.others().is_empty(), "the engine was not started");
     assert_facts(&sandbox, &end);
-}
-
-#[test]
-fn a_daemon_of_a_setup_command_is_swept() {
-    let sandbox = Sandbox::new();
-    let line = sandbox.fake_line(&["spawn-setsid=daemon", "connect=setup", "wait"]);
-    let setup = json!([line]);
-    let command = sandbox.fake(&["connect=main", "wait"]);
-    sandbox.worker("Daemon", json!({"command": command, "setup": setup, "worktree": true}));
-    let run = sandbox.start("Daemon");
-    let daemon = sandbox.socket.peer("daemon");
-    sandbox.socket.peer("setup").tell("exit 0");
-    let main = sandbox.socket.peer("main");
-    assert!(daemon.is_dead(), "before the engine starts");
-    main.tell("exit 0");
-    assert_facts(&sandbox, &run.ended());
 }

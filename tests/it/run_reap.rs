@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fs_err as fs;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::namespace::Namespace;
@@ -23,9 +24,10 @@ fn dead_run(sandbox: &Sandbox) -> Run<'_> {
     run
 }
 
-fn kill_both(run: &Run<'_>, engine: &Peer) {
+/// Both at once: the warden stopped first, so that it cannot act on the death of the shim.
+pub fn kill_both(run: &Run<'_>, engine: &Peer) {
     let (shim, warden) = run.supervisors(engine);
-    warden.signal(rustix::process::Signal::STOP);
+    warden.signal(Signal::STOP);
     shim.kill();
     warden.kill();
     for process in [&shim, &warden, &**engine] {
@@ -33,7 +35,7 @@ fn kill_both(run: &Run<'_>, engine: &Peer) {
     }
 }
 
-fn reap(sandbox: &Sandbox) -> Value {
+pub fn reap(sandbox: &Sandbox) -> Value {
     sandbox.lattice(["worker", "reap", "--json"]).run().ok().data()
 }
 
@@ -177,6 +179,26 @@ fn a_reused_number_in_the_same_boot_is_an_innocent_too() {
     assert!(!peer.is_dead(), "the innocent was killed");
     peer.tell("exit 0");
     innocent.finish().ok();
+    sandbox.assert_clean();
+}
+
+#[test]
+fn the_run_of_another_user_is_left_to_that_user() {
+    if !rustix::process::geteuid().is_root() {
+        return skipped(
+            "the_run_of_another_user_is_left_to_that_user",
+            "only root can give a file away",
+        );
+    }
+    let sandbox = Sandbox::new();
+    let run = dead_run(&sandbox);
+    sandbox.program(["chown", "65534", run.directory().to_str().unwrap()]).run().ok();
+    reap(&sandbox);
+    sandbox.lattice(["list"]).run().ok();
+    assert!(run.terminal().is_none() && run.directory().exists());
+    sandbox.program(["chown", "0", run.directory().to_str().unwrap()]).run().ok();
+    reap(&sandbox);
+    assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
     sandbox.assert_clean();
 }
 

@@ -204,6 +204,25 @@ fn an_interrupted_watch_does_not_touch_the_run() {
 }
 
 #[test]
+fn an_interrupted_run_with_wait_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Check", &["print=hello", "connect=main", "wait"]);
+    for option in ["--wait", "--follow"] {
+        let watching = sandbox.lattice(["worker", "run", "Check", "LAT-1", option]).start();
+        let main = sandbox.socket.peer("main");
+        assert!(!watching.process().dies_within(Duration::from_millis(300)));
+        watching.process().signal(Signal::INT);
+        let finished = watching.finish().exits(130);
+        assert!(finished.stderr.contains("lattice worker stop"), "{finished}");
+        assert!(!main.is_dead());
+        main.tell("exit 0");
+        sandbox.lattice(["worker", "wait", "LAT-1"]).run().ok();
+    }
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 2);
+}
+
+#[test]
 fn stop_ends_the_run_and_tells_it() {
     for now in [false, true] {
         let sandbox = Sandbox::new();

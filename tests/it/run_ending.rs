@@ -1,0 +1,91 @@
+//! Who looks on while a run ends: waiters, readers, callers that want to start it again.
+
+use std::time::Duration;
+
+use fs_err as fs;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::sandbox::Sandbox;
+use crate::run_reap::{kill_both, reap};
+
+#[test]
+fn a_waiter_that_sleeps_is_in_nobodys_way() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let waiting = sandbox.lattice(["worker", "wait", &run.id]).start();
+    let waiter = waiting.process();
+    assert!(!waiter.dies_within(Duration::from_millis(300)));
+    waiter.signal(Signal::STOP);
+    kill_both(&run, &main);
+    reap(&sandbox);
+    assert_eq!(
+        run.terminal().expect("it is reaped all the same")["data"]["reason"],
+        "supervisor_lost"
+    );
+    waiter.signal(Signal::CONT);
+    waiting.finish().exits(4);
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_waiter_ends_the_run_whose_supervisors_die() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let waiting = sandbox.lattice(["worker", "wait", &run.id, "--json"]).start();
+    kill_both(&run, &main);
+    let finished = waiting.finish().exits(4);
+    assert_eq!(finished.json()["data"]["data"]["reason"], "supervisor_lost", "{finished}");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn a_run_that_is_being_ended_is_shown_as_that_and_not_started_again() {
+    let sandbox = Sandbox::new();
+    let steps = ["write=precious:x", "connect=main", "wait"];
+    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
+    sandbox.write(".git/info/attributes", "precious filter=hold\n");
+    sandbox.git([
+        "config",
+        "filter.hold.clean",
+        &sandbox.fake_line(&["connect=git", "wait", "exec=cat"]),
+    ]);
+    let run = sandbox.start("Work");
+    kill_both(&run, &sandbox.socket.peer("main"));
+    let reaping = sandbox.lattice(["worker", "reap"]).start();
+    let git = sandbox.socket.peer("git");
+    let rows = sandbox.lattice(["worker", "ps", "--json"]).run().ok().data();
+    assert_eq!(rows[0]["state"], "ending", "{rows}");
+    let again = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]).run();
+    assert!(again.elapsed < Duration::from_secs(10), "{again}");
+    again.refused(3, "ALREADY_RUNNING");
+    let listed = sandbox.lattice(["list"]).run().ok();
+    assert!(listed.elapsed < Duration::from_secs(2), "a reader is not kept: {listed}");
+    sandbox.git(["config", "filter.hold.clean", "cat"]);
+    git.tell("go");
+    reaping.finish().ok();
+    assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn of_two_ends_that_a_merge_brought_together_the_first_counts() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "exit 3"}));
+    let run = sandbox.start("Work");
+    let end = run.ended();
+    sandbox.assert_clean();
+    let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
+    let mut other = end.clone();
+    other["id"] = json!("ev_01JABCDEFGHJKMNPQRSTVWXYZ0");
+    other["type"] = json!("process_completed");
+    fs::write(&log, format!("{}{other}\n", fs::read_to_string(&log).unwrap())).unwrap();
+    let shown = sandbox.lattice(["worker", "show", &run.id, "--json"]).run().ok().data();
+    assert_eq!(shown["ended"], end);
+    assert_eq!(reap(&sandbox), json!([]));
+    sandbox.start("Work").ended();
+}

@@ -2,6 +2,7 @@
 //!
 //! Each command is one file with its arguments and one function that is given the session.
 
+pub(crate) mod archive;
 pub(crate) mod attach;
 pub(crate) mod caller;
 pub(crate) mod change;
@@ -13,10 +14,12 @@ pub(crate) mod identity;
 pub(crate) mod init;
 pub(crate) mod interrupt;
 pub(crate) mod list;
+pub(crate) mod moving;
 pub(crate) mod out;
 pub(crate) mod runs;
 pub(crate) mod session;
 pub(crate) mod show;
+pub(crate) mod unarchive;
 pub(crate) mod worker;
 
 use std::process::ExitCode;
@@ -81,6 +84,8 @@ enum Command {
     List(list::ListArgs),
     Comment(comment::CommentArgs),
     Attach(attach::AttachArgs),
+    Archive(archive::ArchiveArgs),
+    Unarchive(unarchive::UnarchiveArgs),
     #[command(subcommand)]
     Worker(worker::command::WorkerCommand),
 }
@@ -104,6 +109,8 @@ fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::List(args) => list::list(session, &args),
         Command::Comment(args) => comment::comment(session, &args),
         Command::Attach(args) => attach::attach(session, &args),
+        Command::Archive(args) => archive::archive(session, &args),
+        Command::Unarchive(args) => unarchive::unarchive(session, &args),
         Command::Worker(command) => worker::command::worker(session, command),
     }
 }

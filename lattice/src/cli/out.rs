@@ -28,6 +28,8 @@ pub(crate) struct Out {
     /// Data that goes with a failure.
     kept: RefCell<Option<Value>>,
     closed: Cell<bool>,
+    /// An envelope ends with an empty line, like that of the Python tool; some of its commands have none.
+    blank_line: Cell<bool>,
 }
 
 impl Out {
@@ -41,6 +43,7 @@ impl Out {
             warnings: RefCell::default(),
             kept: RefCell::default(),
             closed: Cell::new(false),
+            blank_line: Cell::new(true),
         }
     }
 
@@ -81,7 +84,10 @@ impl Out {
         self.kept.replace(Some(data));
     }
 
-    /// An envelope ends with an empty line, like that of the Python tool.
+    pub(crate) fn end_without_blank_line(&self) {
+        self.blank_line.set(false);
+    }
+
     fn envelope<const N: usize>(&self, ok: bool, parts: [(&str, Option<Value>); N]) -> Result<()> {
         let mut envelope = Map::new();
         envelope.insert("ok".to_owned(), Value::Bool(ok));
@@ -91,7 +97,8 @@ impl Out {
         if !warnings.is_empty() {
             envelope.insert("warnings".to_owned(), warnings.into());
         }
-        self.line(json::pretty(&Value::Object(envelope)))
+        let text = json::pretty(&Value::Object(envelope));
+        if self.blank_line.get() { self.line(text) } else { self.bytes(text.as_bytes()) }
     }
 
     pub(crate) fn line(&self, text: impl Display) -> Result<()> {

@@ -5,6 +5,7 @@ pub mod create;
 pub mod directory;
 pub mod end;
 pub mod examine;
+pub mod halt;
 pub mod handover;
 mod lost;
 mod place;

@@ -50,7 +50,7 @@ pub fn repair_tail(file: &mut File, side_dir: &Path) -> io::Result<()> {
         return append_line(file, b"\n");
     }
     // First the copy, then the cut: a crash between them leaves the bytes in both places.
-    keep_aside(file.path(), side_dir, start, &tail)?;
+    set_aside(file.path(), side_dir, start, &tail)?;
     file.set_len(start)?;
     file.sync_data()
 }
@@ -76,8 +76,9 @@ fn unfinished_tail(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
     Ok((start, tail))
 }
 
-/// `<log's name>.<offset>`, and a number where that is taken.
-fn keep_aside(log: &Path, side_dir: &Path, start: u64, tail: &[u8]) -> io::Result<()> {
+/// Keeps bytes of a file that are to go from it, durably: in `<file's name>.<offset>`, and a number where that is
+/// taken.
+pub fn set_aside(log: &Path, side_dir: &Path, start: u64, tail: &[u8]) -> io::Result<()> {
     fs_err::create_dir_all(side_dir)?;
     let name = log.file_name().unwrap_or_default().display();
     for attempt in 0_u32.. {

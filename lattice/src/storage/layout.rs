@@ -138,6 +138,18 @@ impl Layout {
         self.plans().join(format!("{task}.md"))
     }
 
+    pub fn note(&self, task: &TaskId) -> PathBuf {
+        self.notes().join(format!("{task}.md"))
+    }
+
+    pub fn archived_plan(&self, task: &TaskId) -> PathBuf {
+        self.dir.join(format!("archive/plans/{task}.md"))
+    }
+
+    pub fn archived_note(&self, task: &TaskId) -> PathBuf {
+        self.dir.join(format!("archive/notes/{task}.md"))
+    }
+
     /// Worker definitions: in the project, not in `.lattice`.
     pub fn definitions(&self) -> PathBuf {
         self.root.join("workers")
@@ -145,6 +157,16 @@ impl Layout {
 
     /// Makes every directory that a write may need: git keeps no empty ones, so a fresh clone lacks some.
     pub fn ensure_dirs(&self) -> Result<()> {
+        self.dirs().into_iter().try_for_each(|(dir, mode)| make_dir(&dir, mode))
+    }
+
+    /// Those of [`Self::ensure_dirs`] that are not there.
+    pub fn missing_dirs(&self) -> Vec<PathBuf> {
+        self.dirs().into_iter().map(|(dir, _)| dir).filter(|dir| !dir.is_dir()).collect()
+    }
+
+    /// With the mode for a new one, before the umask.
+    fn dirs(&self) -> Vec<(PathBuf, u32)> {
         let shared = [
             self.tasks(),
             self.events(),
@@ -160,14 +182,10 @@ impl Layout {
             self.dir.join("logs"),
             self.runs(),
         ];
-        for dir in shared {
-            make_dir(&dir, 0o777)?;
-        }
         // Output of agents and copies of the project: nobody else's business.
-        for dir in [self.worker_logs(), self.torn_tails(), self.worktrees()] {
-            make_dir(&dir, 0o700)?;
-        }
-        Ok(())
+        let private = [self.worker_logs(), self.torn_tails(), self.worktrees()];
+        let shared = shared.into_iter().map(|dir| (dir, 0o777));
+        shared.chain(private.into_iter().map(|dir| (dir, 0o700))).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::layout::Layout;
-use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED};
+use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED, TASK_UNARCHIVED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
 
@@ -80,6 +80,17 @@ pub fn is_archived(place: Place, events: &[Event]) -> bool {
             let last = events.iter().rev().find(|event| event.is_lifecycle());
             last.is_some_and(|event| event.kind() == TASK_ARCHIVED)
         }
+    }
+}
+
+/// Where a task belongs, which is not where it is if a move was cut off behind its event. Events that follow a
+/// move which never happened show that the task stayed in use; only the end of a run is no use.
+pub fn belongs_in_archive(place: Place, events: &[Event]) -> bool {
+    let last = events.iter().rev().find(|event| !event.is_terminal()).map_or("", Event::kind);
+    match place {
+        Place::Active => last == TASK_ARCHIVED,
+        Place::Archived => last != TASK_UNARCHIVED,
+        Place::Both | Place::Nowhere => is_archived(place, events),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs::{Metadata, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::libc;
 use tempfile::NamedTempFile;
@@ -19,17 +19,40 @@ pub fn replace_with(
     path: &Path,
     fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
 ) -> io::Result<()> {
-    let failed = |error| named("replace", path, &error);
-    let mut temporary = temporary_beside(path).map_err(failed)?;
-    fill(&mut temporary).map_err(failed)?;
-    match fs_err::symlink_metadata(path) {
-        Ok(old) if old.is_file() => inherit(&temporary, &old).map_err(failed)?,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    Prepared::new(path, path, fill)?.publish()
+}
+
+/// A file that is whole and synced, but has not got its name yet. Dropping it leaves nothing.
+#[derive(Debug)]
+pub struct Prepared {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Prepared {
+    /// `like`: whose owner and mode it gets, if that is there.
+    pub fn new(
+        path: &Path,
+        like: &Path,
+        fill: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let failed = |error| named("replace", path, &error);
+        let mut temporary = temporary_beside(path).map_err(failed)?;
+        fill(&mut temporary).map_err(failed)?;
+        match fs_err::symlink_metadata(like) {
+            Ok(old) if old.is_file() => inherit(&temporary, &old).map_err(failed)?,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        temporary.as_file().sync_all().map_err(failed)?;
+        Ok(Self { temporary, path: path.to_owned() })
     }
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(path).map_err(|error| failed(error.error))?;
-    sync_dir(parent(path))
+
+    pub fn publish(self) -> io::Result<()> {
+        let Self { temporary, path } = self;
+        temporary.persist(&path).map_err(|error| named("replace", &path, &error.error))?;
+        sync_dir(parent(&path))
+    }
 }
 
 /// Creates a file with its whole content, mode 0600; [`io::ErrorKind::AlreadyExists`] if the name is taken.

@@ -2,6 +2,7 @@
 
 mod create;
 mod read;
+mod relocate;
 pub mod short_ids;
 #[cfg(test)]
 mod tests;
@@ -11,4 +12,5 @@ pub use create::{NewTask, create_task};
 pub use read::{
     list_snapshots, open_runs_of, read_config, read_open_runs, read_task, resolve_task,
 };
+pub use relocate::Relocated;
 pub use txn::TaskTxn;

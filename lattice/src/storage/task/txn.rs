@@ -23,16 +23,16 @@ use crate::storage::replace::replace;
 /// A task under its locks, which are held until this is dropped. So be quick: no process, no git, no waiting.
 #[derive(Debug)]
 pub struct TaskTxn {
-    layout: Layout,
-    task: TaskId,
-    place: Place,
-    archived: bool,
+    pub(super) layout: Layout,
+    pub(super) task: TaskId,
+    pub(super) place: Place,
+    pub(super) archived: bool,
     /// The log in use; where there are two, the active one first.
-    logs: Vec<File>,
+    pub(super) logs: Vec<File>,
     /// The log of all life cycles, in a transaction that may write it.
     lifecycle: Option<File>,
-    events: Vec<Event>,
-    snapshot: Snapshot,
+    pub(super) events: Vec<Event>,
+    pub(super) snapshot: Snapshot,
     // Last, so that everything else is closed before another process comes in.
     _locks: Locks,
 }
@@ -208,7 +208,7 @@ fn append_lifecycle(log: Option<&mut File>, line: &[u8]) -> Result<()> {
 }
 
 /// Keys that a replay leaves out on purpose are not unknown.
-fn with_unknown_keys(replayed: &Snapshot, old: &[u8]) -> Snapshot {
+pub(in crate::storage) fn with_unknown_keys(replayed: &Snapshot, old: &[u8]) -> Snapshot {
     let mut fields = match json::parse_line(old) {
         Some(Value::Object(fields)) => fields,
         _ => Map::new(),

@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod command_line;
+pub mod comments;
 pub mod config;
 pub mod definition;
 pub mod duration;
@@ -11,6 +12,7 @@ pub mod hooks;
 pub mod ids;
 pub mod json;
 pub mod mask;
+pub mod next;
 pub mod outcome;
 pub mod policy;
 pub mod reduce;

@@ -98,6 +98,14 @@ impl Config {
         name.map_or_else(|| status.replace('_', " "), str::to_owned)
     }
 
+    /// The status that somebody means by its name, or by what it is displayed as, in any case.
+    pub fn find_status(&self, text: &str) -> Option<&str> {
+        let statuses = self.statuses();
+        let shown_so = |status: &&&str| self.display_status(status).eq_ignore_ascii_case(text);
+        let named = statuses.iter().find(|status| **status == text);
+        named.or_else(|| statuses.iter().find(shown_so)).copied()
+    }
+
     pub fn workflow(&self) -> &Map<String, Value> {
         self.section("workflow")
     }

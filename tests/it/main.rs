@@ -59,6 +59,8 @@ mod run_salvage;
 mod run_start;
 /// Daemons that a run leaves behind.
 mod run_sweep;
+/// What runs and people say of an end.
+mod run_words;
 /// Where a worker works.
 mod run_worktree;
 

@@ -19,3 +19,4 @@ pub mod reduce;
 pub mod run;
 pub mod terminal;
 pub mod time;
+pub mod words;

@@ -180,7 +180,7 @@ fn describe(facts: &Facts, limit_minutes: f64) -> String {
 }
 
 /// At most 200 characters on one line.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     const LIMIT: usize = 200;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LIMIT {

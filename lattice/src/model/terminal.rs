@@ -5,9 +5,10 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::event::{Event, PROCESS_COMPLETED, PROCESS_FAILED, PROCESS_STARTED};
-use super::ids::{ArtifactId, EventId};
+use super::ids::{ArtifactId, EventId, TaskId};
 use super::outcome::{Conclusion, EndedBy, Facts, Reason, Survivors};
 use super::run::Spec;
+use super::words::{Outcome, UNKNOWN_ERROR, Words};
 
 /// `process_started`: its ID is the run's.
 pub fn started(spec: &Spec) -> Event {
@@ -36,6 +37,8 @@ pub struct Remains {
     pub kept_worktree: Option<(String, String)>,
     pub log_bytes: u64,
     pub log_tail: Option<String>,
+    /// What the run said of itself, masked.
+    pub words: Option<Words>,
     pub wall_seconds: Option<f64>,
 }
 
@@ -88,12 +91,41 @@ pub fn terminal(
     if let Some(signal) = facts.ended_by_signal {
         put("ended_by_signal", json!(signal));
     }
+    if let Some(words) = remains.words.as_ref().filter(|words| !words.are_told_by(conclusion)) {
+        put("reported", json!(words));
+    }
     if let Some(tail) = remains.log_tail.as_ref().filter(|_| !conclusion.completed) {
         put("log_tail", json!(tail));
     }
     let kind = if conclusion.completed { PROCESS_COMPLETED } else { PROCESS_FAILED };
     Event::new(kind, &spec.task_id, &spec.actor, ts, Value::Object(data))
         .with_id(EventId::generate())
+}
+
+/// The end of a run that nobody here supervises, by the word of somebody who knows.
+pub fn told(task: &TaskId, start: &Event, words: &Words, ts: String) -> Event {
+    let from_start = |key: &str| start.data().get(key).cloned().unwrap_or_default();
+    let mut data = json!({
+        "process_type": from_start("process_type"),
+        "started_event_id": start.id(),
+        "commit_sha": from_start("commit_sha"),
+        "reason": Reason::Reported,
+        "exit_code": null,
+        "signal": null,
+        "duration_seconds": null,
+        "ended_by": EndedBy::Cli,
+    });
+    let kind = match words.outcome {
+        Outcome::Completed => PROCESS_COMPLETED,
+        Outcome::Failed => PROCESS_FAILED,
+    };
+    match (words.outcome, &words.text) {
+        (Outcome::Completed, None) => {}
+        (Outcome::Completed, Some(text)) => data["result"] = json!(text),
+        (Outcome::Failed, text) => data["error"] = json!(text.as_deref().unwrap_or(UNKNOWN_ERROR)),
+    }
+    let actor = words.actor.as_ref().map_or_else(|| start.actor().clone(), |actor| json!(actor));
+    Event::new(kind, task, "", ts, data).with_actor(actor)
 }
 
 /// `artifact_attached` for the run's report.

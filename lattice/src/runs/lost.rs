@@ -99,6 +99,11 @@ fn is_late(open: &OpenRun) -> bool {
     SystemTime::now() > started + limit
 }
 
+/// Whether a process of the run is alive here; the caller may be one.
+pub(super) fn is_alive(ctx: &Context, run: &RunId) -> bool {
+    ctx.own_run.as_ref() == Some(run) || somebody_carries(run)
+}
+
 fn somebody_carries(run: &RunId) -> bool {
     let cookie = cookie(run);
     let own = Pid::this().as_raw();

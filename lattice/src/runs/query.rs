@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::context::Context;
 use super::directory::{self, RunDir};
+use super::history;
 use super::record::{self, Record};
 use crate::model::event::{Event, PROCESS_STARTED};
 use crate::model::failure::{Code, Failure, Result};
@@ -242,12 +243,17 @@ pub fn find(ctx: &Context, text: &str) -> Result<RunId> {
         return Err(Failure::new(Code::InvalidId, message)
             .hint("give at least its 4 last characters, as `lattice worker ps --all` shows them"));
     }
-    let matching: Vec<&RunId> =
-        known.iter().filter(|(name, _)| name.ends_with(&wanted)).map(|(_, run)| run).collect();
-    match matching[..] {
+    let mut matching: Vec<RunId> =
+        known.into_iter().filter(|(name, _)| name.ends_with(&wanted)).map(|(_, run)| run).collect();
+    if matching.is_empty() {
+        // Its record was pruned, or it is another tool's.
+        matching =
+            history::matching(&ctx.layout, &wanted)?.into_iter().map(|(run, _)| run).collect();
+    }
+    match &matching[..] {
         [run] => Ok(run.clone()),
         [] => Err(not_found(text).hint("lattice worker ps --all")),
-        _ => Err(ambiguous(text, &matching)),
+        _ => Err(ambiguous(text, &matching.iter().collect::<Vec<_>>())),
     }
 }
 
@@ -276,12 +282,22 @@ pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<Run
     Err(Failure::new(Code::NotFound, message).hint("lattice worker ps --all"))
 }
 
-fn task_of(ctx: &Context, run: &RunId) -> Result<TaskId> {
-    let row = open(ctx)?.into_iter().find(|row| row.run == *run);
-    row.map(|row| row.task).ok_or_else(|| not_found(run.as_str()))
+/// The task of a run, by what its supervisor was given, its record, or any log.
+pub(super) fn task_of(ctx: &Context, run: &RunId) -> Result<TaskId> {
+    let recorded = record::read(&ctx.layout, run).ok().flatten().map(|record| record.spec);
+    let spec = recorded.or_else(|| RunDir::at(ctx.layout.run_dir(run)).spec().ok());
+    if let Some(spec) = spec {
+        return Ok(spec.task_id);
+    }
+    if let Some(row) = open(ctx)?.into_iter().find(|row| row.run == *run) {
+        return Ok(row.task);
+    }
+    let known = history::matching(&ctx.layout, &run.as_str().to_ascii_uppercase())?;
+    let task = known.into_iter().find(|(known, _)| known == run).map(|(_, task)| task);
+    task.ok_or_else(|| not_found(run.as_str()))
 }
 
-fn not_found(text: &str) -> Failure {
+pub(super) fn not_found(text: &str) -> Failure {
     Failure::new(Code::NotFound, format!("no run {text}")).hint("lattice worker ps --all")
 }
 

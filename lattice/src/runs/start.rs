@@ -158,7 +158,7 @@ fn append_start(ctx: &Context, spec: &Spec) -> Result<String> {
             return Ok(event.line());
         };
         if is_supervised(ctx, &other) {
-            return Err(already_running(spec, &other));
+            return Err(already_running(ctx, spec, &other));
         }
         // Its lock is free. Nobody reaps under the task's locks, so: let go, reap, look again.
         drop(txn);
@@ -178,7 +178,7 @@ pub fn refuse_if_open(ctx: &Context, spec: &Spec) -> Result<()> {
         match open {
             None => return Ok(()),
             Some(other) if !is_ending(ctx, &other) || Instant::now() > deadline => {
-                return Err(already_running(spec, &other));
+                return Err(already_running(ctx, spec, &other));
             }
             Some(_) => thread::sleep(LOOK_AGAIN),
         }
@@ -202,11 +202,15 @@ fn is_supervised(ctx: &Context, run: &RunId) -> bool {
     !directory.exists() || directory.is_held()
 }
 
-fn already_running(spec: &Spec, other: &RunId) -> Failure {
+fn already_running(ctx: &Context, spec: &Spec, other: &RunId) -> Failure {
     let message = format!("{} is already running on {} as {other}", spec.worker, display(spec));
-    Failure::new(Code::AlreadyRunning, message)
-        .hint(format!("lattice worker wait {other}, or lattice worker stop {other}"))
-        .detail("run", other.as_str())
+    let (message, hint) = if RunDir::at(ctx.layout.run_dir(other)).exists() {
+        (message, format!("lattice worker wait {other}, or lattice worker stop {other}"))
+    } else {
+        let message = format!("{message}, unsupervised: started elsewhere or by another tool");
+        (message, format!("if it is over: lattice worker fail {other}"))
+    };
+    Failure::new(Code::AlreadyRunning, message).hint(hint).detail("run", other.as_str())
 }
 
 fn display(spec: &Spec) -> &str {

@@ -34,7 +34,7 @@ pub fn stop(
     if !directory.exists() {
         let message = format!("{run} is open in the log, but no supervisor of this machine has it");
         return Err(Failure::new(Code::NotSupervised, message)
-            .hint(format!("lattice worker reap --force {run}")));
+            .hint(format!("if it is over: lattice worker fail {run}")));
     }
     let grace = directory.spec().map_or(MARGIN, |spec| Duration::from_millis(spec.grace_ms));
     request(&directory, now)?;

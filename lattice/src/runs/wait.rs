@@ -44,9 +44,9 @@ pub fn wait(
         if !directory.exists() {
             return Err(Failure::new(
                 Code::NotSupervised,
-                format!("{run} is open in the log, but nobody supervises it"),
+                format!("{run} is open in the log, but nobody here supervises it"),
             )
-            .hint(format!("lattice worker reap --force {run}")));
+            .hint(format!("if it is over: lattice worker fail {run}")));
         }
         pause(run, deadline, wanted)?;
     }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use lattice::model::failure::Result;
 
-use super::{list, logs, ps, reap, run, show, stop, wait};
+use super::{complete, fail, list, logs, ps, reap, run, show, stop, wait};
 use crate::cli::session::Session;
 
 /// Run workers on tasks, and watch, end and inspect the runs
@@ -23,6 +23,8 @@ pub(crate) enum WorkerCommand {
     Wait(wait::WaitArgs),
     Stop(stop::StopArgs),
     Reap(reap::ReapArgs),
+    Complete(complete::CompleteArgs),
+    Fail(fail::FailArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -44,5 +46,7 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Wait(args) => wait::wait(session, &args),
         WorkerCommand::Stop(args) => stop::stop(session, &args),
         WorkerCommand::Reap(args) => reap::reap(session, &args),
+        WorkerCommand::Complete(args) => complete::complete(session, &args),
+        WorkerCommand::Fail(args) => fail::fail(session, &args),
     }
 }

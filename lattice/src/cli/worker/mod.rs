@@ -1,11 +1,14 @@
 //! `lattice worker`: definitions, and the runs that they become.
 
 pub(crate) mod command;
+mod complete;
 mod duration;
+mod fail;
 mod list;
 mod logs;
 mod ps;
 mod reap;
+mod report;
 mod run;
 mod show;
 mod stop;

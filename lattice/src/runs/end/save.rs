@@ -1,23 +1,21 @@
 //! E1: what the run has made is saved. A failure here never stops the record, but it vetoes deletion.
 
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
-use fs_err::os::unix::fs::OpenOptionsExt;
-use rustix::fs::OFlags;
 use serde_json::{Map, json};
 
 use super::hands::Hands;
 use super::sequence::End;
 use crate::git::{carried, salvage, worktree};
-use crate::model::failure::{Failure, Result};
+use crate::model::failure::Result;
 use crate::model::ids::ArtifactId;
 use crate::model::outcome::Facts;
 use crate::model::terminal::Remains;
 use crate::model::time;
+use crate::model::words::Words;
 use crate::process::pipe;
+use crate::runs::{reported, untrusted};
 use crate::storage::artifact::{self, NewArtifact};
 use crate::storage::{delete, replace};
 
@@ -27,8 +25,8 @@ const TAIL_LINES: usize = 20;
 const TAIL_BYTES: u64 = 4096;
 
 pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Remains {
-    close_box(end);
-    let mut remains = Remains { wall_seconds: wall_seconds(end), ..Remains::default() };
+    let words = close_box(end);
+    let mut remains = Remains { wall_seconds: wall_seconds(end), words, ..Remains::default() };
     worktree_work(end, facts, hands, &mut remains);
     report(end, &mut remains);
     let log = end.layout.dir.join(&end.spec.log_path);
@@ -41,9 +39,15 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
 }
 
 /// Words that come later are told that the run has ended, instead of being taken and lost.
-fn close_box(end: &End<'_>) {
+fn close_box(end: &End<'_>) -> Option<Words> {
     // There already: words were reported in time, or an earlier ender closed it.
     drop(replace::publish_exclusive(&end.run.reported(), b""));
+    let words = reported::read(end.run)?;
+    Some(match end.mask {
+        Some(mask) => words.masked(mask),
+        // Masked by whoever said it; the engine's environment is not known here.
+        None => words,
+    })
 }
 
 fn wall_seconds(end: &End<'_>) -> Option<f64> {
@@ -119,26 +123,10 @@ fn report(end: &End<'_>, remains: &mut Remains) {
     }
 }
 
-/// A regular file with one name, opened without following a link and without waiting for a FIFO's writer:
-/// the engine could have put anything there. `None`: nothing, or nothing in it.
+/// `None`: nothing, or nothing in it.
 fn read_report(path: &Path) -> Result<Option<Vec<u8>>> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match fs_err::OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-    {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.nlink() != 1 {
-        return Err(Failure::internal(format!("{} is not a plain file", path.display())));
-    }
-    let mut bytes = Vec::new();
-    file.take(REPORT_LIMIT).read_to_end(&mut bytes)?;
-    Ok(Some(bytes).filter(|bytes| !bytes.trim_ascii().is_empty()))
+    let bytes = untrusted::read(path, REPORT_LIMIT)?;
+    Ok(bytes.filter(|bytes| !bytes.trim_ascii().is_empty()))
 }
 
 /// Payload and metadata only: the event is appended together with the terminal one.

@@ -78,6 +78,9 @@ fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Even
     }
     let mut conclusion =
         conclude(&facts, remains.report_missing, limit_minutes(end.spec.timeout_ms));
+    if let Some(words) = &remains.words {
+        conclusion = words.weigh(conclusion);
+    }
     if let Some(mask) = end.mask {
         conclusion.sentence = mask.apply(&conclusion.sentence);
     }

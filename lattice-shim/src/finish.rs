@@ -47,7 +47,7 @@ fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
     let mut facts = match examine::examine(&seat.layout, &seat.run, &seat.spec, forced)? {
         Verdict::Dead(facts) => facts,
         Verdict::NeverRan => {
-            reap::remove(&seat.run)?;
+            reap::remove_unborn(&seat.layout, &seat.run, &seat.spec)?;
             return Ok(Ending::Whole);
         }
         Verdict::Leave(why) => {

@@ -7,7 +7,10 @@ pub struct Mask {
 }
 
 const WORDS: &[&str] =
-    &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "COOKIE", "PRIVATE"];
+    &["KEY", "TOKEN", "SECRET", "PASS", "CRED", "AUTH", "COOKIE", "PRIVATE", "_PWD", "_DSN"];
+
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: usize = 4096;
 
 /// A shorter value would mask ordinary words.
 const SHORTEST: usize = 6;
@@ -16,11 +19,28 @@ impl Mask {
     pub fn new<'a>(environment: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut secrets: Vec<(String, String)> = environment
             .into_iter()
-            .filter(|(name, value)| is_secret_name(name) && value.len() >= SHORTEST)
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .filter(|(name, _)| is_secret_name(name))
+            // A key of many lines is printed line by line, and a tail may begin in its middle.
+            .flat_map(|(name, value)| {
+                value.lines().chain([value]).map(move |part| (name, part.trim()))
+            })
+            .filter(|(_, part)| part.len() >= SHORTEST)
+            .map(|(name, part)| (name.to_owned(), part.to_owned()))
             .collect();
         secrets.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
         Self { secrets }
+    }
+
+    /// The end of a log for a record: masked first and cut afterwards, to 20 lines and 4 KiB.
+    pub fn tail(&self, text: &str) -> String {
+        let masked = self.apply(text);
+        let lines: Vec<&str> = masked.trim_end_matches('\n').lines().collect();
+        let mut tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+        if tail.len() > TAIL_BYTES {
+            let cut = tail.ceil_char_boundary(tail.len() - TAIL_BYTES);
+            tail.drain(..cut);
+        }
+        tail
     }
 
     pub fn apply(&self, text: &str) -> String {
@@ -50,5 +70,11 @@ mod tests {
             ("A_KEY", "abc"),
         ]);
         assert_eq!(mask.apply("abcdefgh abcdef abc /root/x"), "<LONG_TOKEN> <API_KEY> abc /root/x");
+    }
+
+    #[test]
+    fn a_part_of_a_value_of_many_lines_is_as_secret_as_the_whole() {
+        let mask = Mask::new([("PRIVATE_KEY", "-----BEGIN-----\nc2VjcmV0\nbW9yZQ==\n")]);
+        assert_eq!(mask.apply("bW9yZQ==\nend"), "<PRIVATE_KEY>\nend");
     }
 }

@@ -112,17 +112,20 @@ impl AsFd for LogPump {
     }
 }
 
-/// The last lines of a log, at most `lines` and `bytes`, with invalid UTF-8 replaced.
-pub fn tail(log: &Path, lines: usize, bytes: u64) -> io::Result<String> {
+/// The whole lines in the last `window` bytes of a log, with invalid UTF-8 replaced. A line that the window cuts is
+/// left out: half a secret is not recognised as one.
+pub fn last_lines(log: &Path, window: u64) -> io::Result<String> {
     let mut file = fs_err::File::open(log)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(window)))?;
     let mut end = Vec::new();
-    file.take(bytes).read_to_end(&mut end)?;
-    let text = String::from_utf8_lossy(&end);
-    let text = text.trim_end_matches('\n');
-    let skip = text.lines().count().saturating_sub(lines);
-    Ok(text.lines().skip(skip).collect::<Vec<_>>().join("\n"))
+    file.take(window).read_to_end(&mut end)?;
+    if length > window {
+        let cut =
+            end.iter().position(|&byte| byte == b'\n').map_or(end.len(), |newline| newline + 1);
+        end.drain(..cut);
+    }
+    Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 #[cfg(test)]
@@ -142,7 +145,7 @@ mod tests {
         drop(write);
         assert_eq!(pump.pump().unwrap(), 5);
         assert_eq!(fs_err::read_to_string(&log).unwrap(), "one\ntwo\nthree");
-        assert_eq!(tail(&log, 2, 4096).unwrap(), "two\nthree");
-        assert_eq!(tail(&log, 2, 3).unwrap(), "ree");
+        assert_eq!(last_lines(&log, 4096).unwrap(), "one\ntwo\nthree");
+        assert_eq!(last_lines(&log, 7).unwrap(), "three");
     }
 }

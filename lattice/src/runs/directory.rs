@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::model::run::{Engine, SPEC_VERSION, Spec, Supervisors};
+use crate::process::identity::{self, Presence};
 use crate::storage::delete::TRASH_PREFIX;
 
 /// Enough for the longest record: a log tail of 4 KiB is less than 30 KiB when it is escaped.
@@ -178,9 +179,19 @@ impl RunDir {
     }
 
     /// Whether somebody holds the life lock. For sparing and showing; only `take` may decide that a run is dead.
+    /// A recorded supervisor that is alive answers for it: every probe of the lock itself could make a reaper
+    /// believe for an instant that it is held.
     pub fn is_held(&self) -> bool {
-        open_existing(&self.lock())
-            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        let recorded = self.supervisors();
+        let mut supervisors =
+            recorded.iter().flat_map(|both| both.shim.iter().chain([&both.warden]));
+        if supervisors.any(|identity| identity::presence(identity) == Presence::Alive) {
+            return true;
+        }
+        // Reading is enough for flock(2), also where the directory may not be written to.
+        fs_err::File::open(self.lock()).is_ok_and(|lock| {
+            matches!(lock.into_file().try_lock_shared(), Err(TryLockError::WouldBlock))
+        })
     }
 }
 

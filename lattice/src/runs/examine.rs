@@ -59,9 +59,10 @@ fn on_this_boot(run: &RunDir, spec: &Spec) -> Verdict {
     if namespace.is_none_or(table::can_see_namespace) {
         return dead(run, Reason::SupervisorLost, Survivors::None);
     }
-    let limit = Duration::from_millis(spec.timeout_ms + spec.grace_ms);
-    let over =
-        time::parse(&spec.started_at).is_some_and(|started| SystemTime::now() > started + limit);
+    let limit = Duration::from_millis(spec.timeout_ms.saturating_add(spec.grace_ms));
+    let over = time::parse(&spec.started_at)
+        .and_then(|started| started.checked_add(limit))
+        .is_some_and(|deadline| SystemTime::now() > deadline);
     if over {
         dead(run, Reason::SupervisorLost, Survivors::Unknown)
     } else {
@@ -73,11 +74,16 @@ fn on_this_boot(run: &RunDir, spec: &Spec) -> Verdict {
 
 fn dead(run: &RunDir, reason: Reason, survivors: Survivors) -> Verdict {
     let stop_requested = fs_err::symlink_metadata(run.stop_request()).is_ok();
+    // Whoever killed its supervisors, the run was to be ended.
+    let asked_for = stop_requested && reason == Reason::SupervisorLost;
+    let reason = if asked_for { Reason::Stopped } else { reason };
     Verdict::Dead(Facts { survivors, stop_requested, ..Facts::new(reason) })
 }
 
 fn has_started(layout: &Layout, run: &RunDir, spec: &Spec) -> bool {
-    fs_err::symlink_metadata(run.started()).is_ok() || start_line(layout, spec).is_some()
+    let files = [run.started(), run.engine(), run.terminal()];
+    files.iter().any(|path| fs_err::symlink_metadata(path).is_ok())
+        || start_line(layout, spec).is_some()
 }
 
 /// The start event of the run as it stands in its task's log.

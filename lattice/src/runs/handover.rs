@@ -45,15 +45,14 @@ impl Role {
     }
 }
 
-/// Starts stage 0, which becomes nobody's child. The lock is the new process's alone as soon as this returns:
-/// the `Command`, which holds a copy, is dropped before the channel is read, or its EOF would never come.
-pub fn start(ctx: &Context, run: &RunDir, life: LifeLock, role: Role) -> Result<Channel> {
+/// Starts stage 0, which makes the supervisor nobody's child. The lock is the new process's alone as soon as this
+/// returns: the `Command`, which holds a copy, is dropped before the channel is read, or its EOF would never come.
+/// Nobody waits for stage 0: it may be stopped, and what counts is said on the channel.
+pub fn start(ctx: &Context, run: &RunDir, life: LifeLock, role: Role) -> Result<(Channel, Child)> {
     let (ours, theirs) =
         channel::pair().map_err(|error| Failure::io("cannot make a socket pair", error))?;
-    let mut child = spawn_stage0(ctx, run, life, role, theirs)?;
-    // Stage 0 exits as soon as the supervisor is its own; its status tells nothing that the channel does not.
-    drop(child.wait());
-    Ok(Channel::new(ours))
+    let stage0 = spawn_stage0(ctx, run, life, role, theirs)?;
+    Ok((Channel::new(ours), stage0))
 }
 
 fn spawn_stage0(

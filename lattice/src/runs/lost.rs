@@ -96,7 +96,7 @@ fn is_late(open: &OpenRun) -> bool {
     let minutes = open.event.data().get("timeout_minutes").and_then(serde_json::Value::as_f64);
     let limit = minutes.and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok());
     let (Some(started), Some(limit)) = (time::parse(open.event.ts()), limit) else { return false };
-    SystemTime::now() > started + limit
+    started.checked_add(limit).is_some_and(|deadline| SystemTime::now() > deadline)
 }
 
 /// Whether a process of the run is alive here; the caller may be one.

@@ -1,7 +1,8 @@
 //! Ending runs whose supervisors are dead. The proof and the lock are taken here; `lattice-shim finish` does the
 //! work, so that no caller, however short its patience, leaves it half done.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
@@ -9,10 +10,14 @@ use super::directory::{self, LifeLock, RunDir, Take};
 use super::examine::{Verdict, examine};
 use super::handover::{self, Role};
 use super::lost;
+use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
+use crate::model::run::Spec;
 use crate::process::channel::{Channel, Received};
 use crate::storage::delete;
+use crate::storage::layout::Layout;
+use crate::storage::task::TaskTxn;
 
 /// How long an ordinary command waits for a run that it has handed over.
 pub const PATIENCE: Duration = Duration::from_millis(250);
@@ -140,7 +145,7 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     let id = run.run_id().expect("a directory is only taken under the name of a run");
     let spec = match run.spec() {
         Ok(spec) => spec,
-        Err(_) if is_empty_shell(run) => return remove_unborn(run, id, None),
+        Err(_) if is_empty_shell(run) => return removed(remove(run).map_err(Into::into), id, None),
         // A newer version's is left to the newer binaries.
         Err(failure) if failure.code() == Code::VersionMismatch => {
             return left(id, None, &failure.to_string());
@@ -149,12 +154,12 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     };
     let task = Some(spec.task_id.clone());
     match examine(&ctx.layout, run, &spec, forced) {
-        Ok(Verdict::NeverRan) => remove_unborn(run, id, task),
+        Ok(Verdict::NeverRan) => removed(remove_unborn(&ctx.layout, run, &spec), id, task),
         Ok(Verdict::Leave(why)) => left(id, task, &why),
         Ok(Verdict::Dead(facts)) => {
             let role = if forced { Role::FinishForced } else { Role::Finish };
             match handover::start(ctx, run, life, role) {
-                Ok(channel) => {
+                Ok((channel, _stage0)) => {
                     let reason =
                         serde_json::json!(facts.reason).as_str().unwrap_or_default().to_owned();
                     let reaped = Reaped { run: id, task, action: Action::Finishing, reason };
@@ -167,11 +172,28 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     }
 }
 
-fn remove_unborn(run: &RunDir, id: RunId, task: Option<TaskId>) -> Begun {
-    match remove(run) {
+fn removed(outcome: Result<()>, id: RunId, task: Option<TaskId>) -> Begun {
+    match outcome {
         Ok(()) => done(id, task, Action::Removed, "it was given up before it started"),
-        Err(error) => left(id, task, &error.to_string()),
+        Err(failure) => left(id, task, &failure.to_string()),
     }
+}
+
+/// Under the task's locks, because the CLI of such a run may be waiting for just these to record its start: it
+/// looks for the directory under them, and we for the start.
+pub fn remove_unborn(layout: &Layout, run: &RunDir, spec: &Spec) -> Result<()> {
+    let txn = match TaskTxn::begin(layout, &spec.task_id) {
+        Ok(txn) => Some(txn),
+        Err(failure) if failure.code() == Code::NotFound => None,
+        Err(failure) => return Err(failure),
+    };
+    let started = |event: &Event| event.id() == spec.run_id.as_str();
+    if txn.as_ref().is_some_and(|txn| txn.events().iter().any(started)) {
+        return Err(Failure::new(Code::StillRunning, "its start was recorded in this moment"));
+    }
+    let old = put_away(run)?;
+    drop(txn);
+    Ok(delete::delete_tree(&old)?)
 }
 
 /// A spec that nobody can read leads nowhere, but may be all that is known of a worktree: kept under another
@@ -218,14 +240,18 @@ fn done(run: RunId, task: Option<TaskId>, action: Action, reason: &str) -> Begun
 }
 
 /// Renamed first: without its lock a directory must not look like a run.
-pub fn remove(run: &RunDir) -> std::io::Result<()> {
+pub fn remove(run: &RunDir) -> io::Result<()> {
+    delete::delete_tree(&put_away(run)?)
+}
+
+fn put_away(run: &RunDir) -> io::Result<PathBuf> {
     let name = run.path().file_name().expect("a run's directory has a name").to_string_lossy();
     let old = run.path().with_file_name(format!(".old-{}", name.trim_start_matches(".new-")));
     fs_err::rename(run.path(), &old)?;
-    delete::delete_tree(&old)
+    Ok(old)
 }
 
-fn collect_unfinished(path: &Path) -> std::io::Result<()> {
+fn collect_unfinished(path: &Path) -> io::Result<()> {
     let directory = RunDir::at(path);
     match directory.take()? {
         // Held until the rename is done, so that its maker, if it wakes up, finds another inode at the path.

@@ -63,8 +63,8 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
     checked.spec.store = store::id(&ctx.layout)?;
     let run_id = checked.spec.run_id.clone();
     let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
-    let mut channel = match handover::start(ctx, &run, life, Role::Warden) {
-        Ok(channel) => channel,
+    let (mut channel, mut stage0) = match handover::start(ctx, &run, life, Role::Warden) {
+        Ok(started) => started,
         Err(failure) => {
             // Nothing was spawned, so the lock that `start` consumed is free and the directory nobody's.
             drop(reap::remove(&run));
@@ -75,9 +75,11 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
         Ok(hello) => hello,
         Err(failure) => return Err(give_up(ctx, &run_id, channel, failure)),
     };
+    // It was over before the supervisor could speak; one that is not is no concern of ours.
+    drop(stage0.try_wait());
     // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
     let mask = block_terminal_signals()?;
-    let decided = record(ctx, &run, &checked.spec, &channel);
+    let decided = record(ctx, &run, &checked.spec, &mut channel);
     if decided.is_err() {
         call_off(&mut channel);
     }
@@ -130,28 +132,40 @@ fn give_up(ctx: &Context, run: &RunId, channel: Channel, failure: Failure) -> Fa
 }
 
 /// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us.
-fn record(ctx: &Context, run: &RunDir, spec: &Spec, channel: &Channel) -> Result<()> {
+fn record(ctx: &Context, run: &RunDir, spec: &Spec, channel: &mut Channel) -> Result<()> {
+    if channel.receive()? == Received::Closed {
+        return Err(mute("died before the run was recorded"));
+    }
     record_start(ctx, run, spec)?;
-    // A supervisor that has died since is for the next reaper to find: the run has begun.
-    drop(channel.send(GO));
-    Ok(())
+    if channel.send(GO).is_ok() {
+        return Ok(());
+    }
+    // It has begun, and whoever comes next ends it: so do we.
+    reap::one(ctx, &spec.run_id, READY_WITHIN);
+    let message = format!("the supervisor died when {} had just been recorded", spec.run_id);
+    Err(Failure::new(Code::SpawnError, message)
+        .hint(format!("its end is in `lattice worker show {}`", spec.run_id)))
 }
 
 /// From here on it is a run. Refused, with nothing written, if it may not start now.
 pub fn record_start(ctx: &Context, run: &RunDir, spec: &Spec) -> Result<()> {
-    let line = append_start(ctx, spec)?;
+    let line = append_start(ctx, run, spec)?;
     // The copy brings the start back if git takes the line away under the run. Should it fail, the line stands.
     drop(replace::publish_exclusive(&run.started(), line.as_bytes()));
     Ok(())
 }
 
-fn append_start(ctx: &Context, spec: &Spec) -> Result<String> {
+fn append_start(ctx: &Context, run: &RunDir, spec: &Spec) -> Result<String> {
     for _ in 0..ATTEMPTS {
         let mut txn = TaskTxn::begin(&ctx.layout, &spec.task_id)?;
         if txn.is_archived() {
             return Err(preflight::archived(display(spec)));
         }
         let Some(other) = open_run(txn.events(), &spec.worker) else {
+            // A reaper that found the lock of a dead supervisor free removes it under these locks, never later.
+            if !run.exists() {
+                return Err(mute("died, and its directory was removed"));
+            }
             let event = terminal::started(spec);
             txn.append(&event)?;
             drop(txn.write_snapshot());

@@ -37,8 +37,11 @@ pub fn stop(
             .hint(format!("if it is over: lattice worker fail {run}")));
     }
     let grace = directory.spec().map_or(MARGIN, |spec| Duration::from_millis(spec.grace_ms));
-    request(&directory, now)?;
-    signal(&directory, Signal::SIGTERM);
+    let requested = request(&directory, now);
+    // On a full disk, which may be this run's doing, the signal alone must do.
+    if !signal(&directory, Signal::SIGTERM) {
+        requested?;
+    }
     if !now {
         return wait::wait(ctx, run, task, Some(grace + MARGIN), wanted);
     }
@@ -61,10 +64,10 @@ fn request(directory: &RunDir, now: bool) -> Result<()> {
 }
 
 /// One is told, the shim if it lives: a second signal would cut the grace short.
-fn signal(directory: &RunDir, signal: Signal) {
-    let Some(supervisors) = directory.supervisors() else { return };
+fn signal(directory: &RunDir, signal: Signal) -> bool {
+    let Some(supervisors) = directory.supervisors() else { return false };
     let mut told = supervisors.shim.iter().chain([&supervisors.warden]);
-    told.any(|identity| send_if_same(identity, signal));
+    told.any(|identity| send_if_same(identity, signal))
 }
 
 /// The warden sees it die and ends the run itself.

@@ -14,6 +14,9 @@ use crate::model::ids::{RunId, TaskId};
 /// How often a wait asks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Between the removal of the directory and the exit of the last supervisor.
+const LET_GO: Duration = Duration::from_secs(1);
+
 /// While a reaper holds a dead run without its `ended`: bounded by the reaper's own limits.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -74,10 +77,15 @@ fn until_released(
     let ended = ended.into_file();
     let (send, receive) = mpsc::channel();
     thread::spawn(move || drop(send.send(ended.lock_shared())));
+    let mut gone = None;
     loop {
         match receive.recv_timeout(TICK.min(remaining(deadline))) {
             Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             Err(RecvTimeoutError::Timeout) => still_wanted(run, deadline, wanted)?,
+        }
+        // Ended, although a supervisor that was stopped may keep the lock for ever.
+        if !directory.exists() && gone.get_or_insert_with(Instant::now).elapsed() > LET_GO {
+            return Ok(());
         }
     }
 }

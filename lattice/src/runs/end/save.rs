@@ -21,8 +21,8 @@ use crate::storage::{delete, replace};
 
 /// A longer report is cut: it is committed with the repository.
 const REPORT_LIMIT: u64 = 16 * 1024 * 1024;
-const TAIL_LINES: usize = 20;
-const TAIL_BYTES: u64 = 4096;
+/// What of the log is looked at for the tail in the record.
+const TAIL_WINDOW: u64 = 64 * 1024;
 
 pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Remains {
     let words = close_box(end);
@@ -32,8 +32,8 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
     let log = end.layout.dir.join(&end.spec.log_path);
     remains.log_bytes = fs_err::metadata(&log).map_or(0, |metadata| metadata.len());
     if let Some(mask) = end.mask.filter(|_| end.spec.log_tail) {
-        let tail = pipe::tail(&log, TAIL_LINES, TAIL_BYTES).unwrap_or_default();
-        remains.log_tail = Some(mask.apply(&tail)).filter(|tail| !tail.is_empty());
+        let lines = pipe::last_lines(&log, TAIL_WINDOW).unwrap_or_default();
+        remains.log_tail = Some(mask.tail(&lines)).filter(|tail| !tail.is_empty());
     }
     remains
 }

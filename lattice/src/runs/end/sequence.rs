@@ -76,6 +76,11 @@ fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Even
         let why = "processes of the run are still alive".to_owned();
         remains.kept_worktree.get_or_insert((worktree.display().to_string(), why));
     }
+    // Before anything is cut: half a secret is not recognised as one.
+    if let Some(mask) = end.mask {
+        facts.error = facts.error.map(|error| mask.apply(&error));
+        remains.kept_worktree = remains.kept_worktree.map(|(path, why)| (path, mask.apply(&why)));
+    }
     let mut conclusion =
         conclude(&facts, remains.report_missing, limit_minutes(end.spec.timeout_ms));
     if let Some(words) = &remains.words {

@@ -27,12 +27,17 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
     offer_to_oom_killer();
     let mut socket = take_socket()?;
     if !opened(&mut socket) {
-        return Ok(());
+        return Err(Failure::internal("the gate was closed"));
     }
     set_umask(mask)?;
     let error = spawn::inheriting(program).args(arguments).exec();
     let number = error.raw_os_error().unwrap_or_default();
-    Ok(socket.write_all(&number.to_le_bytes())?)
+    socket.write_all(&number.to_le_bytes())?;
+    // Never status 0: nobody may take the gate's exit for the engine's.
+    Err(Failure::new(
+        Code::SpawnError,
+        format!("failed to execute `{}`: {error}", program.display()),
+    ))
 }
 
 /// `helper PARENT UMASK PROGRAM ARGUMENT…`: no gate, and TERM when the parent dies, on which git removes its lock

@@ -39,12 +39,8 @@ impl Gated {
     /// Starts the child and makes its identity durable. Dropped unopened, the child exits by itself.
     pub(crate) fn start(seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<Self> {
         let (ours, theirs) = channel::pair()?;
-        let mut command = spawn::command(spawn::own_program());
-        command
-            .arg("gate")
-            .arg(Pid::this().to_string())
-            .arg(seat.spec.umask.to_string())
-            .args(job.argv);
+        let mut command = spawn::own_role("gate");
+        command.arg(Pid::this().to_string()).arg(seat.spec.umask.to_string()).args(job.argv);
         command
             .env_clear()
             .envs(job.env.iter().map(|(name, value)| (name, value)))

@@ -17,8 +17,9 @@ use lattice::process::inherit;
 use lattice::process::pipe::LogPump;
 use lattice::process::reap::{self, Child as State};
 use lattice::process::spawn;
+use lattice::process::table;
 use lattice::process::tree::{self, Plan, Swept};
-use lattice::process::watch::Watch;
+use lattice::process::watch::{STOP_SIGNALS, Watch};
 use lattice::runs::context::COOKIE;
 use lattice::runs::end::hands::Hands;
 use lattice::runs::spare;
@@ -45,6 +46,8 @@ pub(crate) struct Loop {
     pub(crate) peer_gone: bool,
     /// When the engine last printed something.
     pub(crate) last_output: Instant,
+    /// Set by every SIGCHLD.
+    child_ended: bool,
     /// While this is set, a stop or this file ends helpers before their time.
     pub(crate) interrupted_by: Option<PathBuf>,
 }
@@ -62,6 +65,7 @@ impl Loop {
             messages: Vec::new(),
             peer_gone: false,
             last_output: Instant::now(),
+            child_ended: false,
             interrupted_by: None,
         })
     }
@@ -72,7 +76,8 @@ impl Loop {
         watched.extend(self.log.as_ref().filter(|log| !log.is_closed()).map(AsFd::as_fd));
         watched.extend(self.peer.as_ref().filter(|_| !self.peer_gone).map(AsFd::as_fd));
         let woken = self.watch.wait(&watched, deadline)?;
-        self.stops.extend(woken.signals.into_iter().filter(|&signal| signal != Signal::SIGCHLD));
+        self.child_ended |= woken.signals.contains(&Signal::SIGCHLD);
+        self.stops.extend(woken.signals.into_iter().filter(|signal| STOP_SIGNALS.contains(signal)));
         self.take_output()?;
         self.take_messages()
     }
@@ -97,6 +102,18 @@ impl Loop {
                     self.peer_gone = true;
                     return Ok(());
                 }
+            }
+        }
+    }
+
+    /// What an engine has started and left becomes our child and, when it ends, our zombie. An agent that works for
+    /// hours would fill the process table with them.
+    pub(crate) fn reap_orphans(&mut self, leader: i32) {
+        if std::mem::take(&mut self.child_ended) {
+            for pid in
+                table::children(Pid::this().as_raw()).into_iter().filter(|&pid| pid != leader)
+            {
+                reap::collect(pid);
             }
         }
     }
@@ -146,9 +163,8 @@ impl Loop {
 
     /// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's.
     fn through_helper_role(&self, command: &Command) -> Command {
-        let mut helper = spawn::command(spawn::own_program());
+        let mut helper = spawn::own_role("helper");
         helper
-            .arg("helper")
             .args([Pid::this().to_string(), self.umask.to_string()])
             .arg(command.get_program())
             .args(command.get_args());
@@ -170,17 +186,14 @@ impl Loop {
         !self.stops.is_empty() || fs_err::symlink_metadata(request).is_ok()
     }
 
-    /// TERM first: on KILL git would leave its lock files.
+    /// TERM first: on KILL git would leave its lock files. Then KILL in any case: the group may hold more than its
+    /// leader, whose zombie keeps the number ours until it is collected.
     fn end_helper(&mut self, child: &Child) -> io::Result<()> {
         let group = Pid::from_raw(child.id().cast_signed());
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            // ESRCH: it has ended in this moment; its zombie still keeps the number.
-            let _gone = killpg(group, signal);
-            if self.wait_at_most(child, SHORT_GRACE)? {
-                break;
-            }
-        }
-        Ok(())
+        let _gone = killpg(group, Signal::SIGTERM);
+        self.wait_at_most(child, SHORT_GRACE)?;
+        let _gone = killpg(group, Signal::SIGKILL);
+        self.wait_at_most(child, SHORT_GRACE).map(drop)
     }
 }
 

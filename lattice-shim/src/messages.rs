@@ -11,8 +11,10 @@ pub(crate) enum Message {
     Patience { milliseconds: u64, then: Reason },
     /// What the gate is about to let go: a setup command, or the engine itself.
     Engine { pid: i32, setup: bool },
+    /// The gate has let it go: what exits now is the program itself.
+    Opened,
     /// Decided before the first signal is sent for it.
-    Ending { reason: Reason },
+    Ending { reason: Reason, error: Option<String> },
     /// The engine's exit as it was seen, before it was reaped.
     Exited { exit: Exit },
     /// Whether the main checkout had changes that the worktree did not see.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use lattice::model::failure::{Code, Failure, Result};
+use lattice::process::inherit;
 
 use crate::{finish, gate, shim, stage0, warden};
 
@@ -11,6 +12,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
     let (Some(role), rest) = (arguments.first(), arguments.get(1..).unwrap_or_default()) else {
         return Err(usage());
     };
+    inherit::take_name(c"lattice-shim");
     match (role.to_str(), rest) {
         (Some("stage0"), [next, directory]) => stage0::run(next, Path::new(directory)),
         (Some("warden"), [directory]) => warden::run(Path::new(directory)),

@@ -36,14 +36,24 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
         return Err(Failure::internal("the warden sent no pipe"));
     };
     let mut turns = Loop::new(&seat.spec, Some(warden))?;
+    let equipped = equip(&seat, &mut turns, read);
+    let mut shim = Shim { seat: &seat, turns, output: write, dirty: None, engine: None };
+    let begin = Instant::now();
+    let facts = match equipped {
+        Ok(()) => {
+            catch_unwind(AssertUnwindSafe(|| shim.work())).unwrap_or_else(|panic| crashed(&*panic))
+        }
+        Err(failure) => Facts::new(Reason::Internal).because(failure.to_string()),
+    };
+    shim.end(Facts { duration_seconds: Some(begin.elapsed().as_secs_f64()), ..facts })
+}
+
+/// Without these no engine is started; the end is written all the same.
+fn equip(seat: &Seat, turns: &mut Loop, read: OwnedFd) -> Result<()> {
     seat.publish(true)?;
     fs_err::create_dir_all(seat.layout.worker_logs())?;
     turns.log = Some(LogPump::open(read, &seat.log())?);
-    let mut shim = Shim { seat: &seat, turns, output: write, dirty: None, engine: None };
-    let begin = Instant::now();
-    let facts =
-        catch_unwind(AssertUnwindSafe(|| shim.work())).unwrap_or_else(|panic| crashed(&*panic));
-    shim.end(Facts { duration_seconds: Some(begin.elapsed().as_secs_f64()), ..facts })
+    Ok(())
 }
 
 fn crashed(panic: &(dyn std::any::Any + Send)) -> Facts {
@@ -191,7 +201,10 @@ impl Shim<'_> {
         self.patience(job.limit + Duration::from_millis(spec.grace_ms), then);
         self.turns.tell(&Message::Engine { pid: gated.pid(), setup });
         match gated.open() {
-            Ok(()) => Continue(()),
+            Ok(()) => {
+                self.turns.tell(&Message::Opened);
+                Continue(())
+            }
             Err(error) => failed(format!("failed to execute `{}`: {error}", job.argv[0])),
         }
     }
@@ -231,7 +244,7 @@ impl Shim<'_> {
         self.turns.interrupted_by = None;
         let limit = END_LIMIT + Duration::from_millis(self.seat.spec.end_limit_ms);
         self.turns.tell(&Message::patience(limit, facts.reason));
-        self.turns.tell(&Message::Ending { reason: facts.reason });
+        self.turns.tell(&Message::Ending { reason: facts.reason, error: facts.error.clone() });
         // E0, also for ways out of `work` that have swept nothing: a closed gate, a panic.
         let swept = self.turns.end_tree(None, Duration::ZERO)?;
         swept.note_in(&mut facts);

@@ -14,8 +14,8 @@ pub(crate) fn run(role: &OsStr, directory: &Path) -> Result<()> {
     inherit::close_leaked_descriptors();
     inherit::default_dispositions_at_exec();
     let handed = inherit::take_standard_streams()?;
-    let mut command = spawn::command(spawn::own_program());
-    command.arg(role).arg(directory);
+    let mut command = spawn::own_role(role);
+    command.arg(directory);
     command
         .stdin(Stdio::from(handed.stdin))
         .stdout(Stdio::from(handed.stdout))

@@ -43,8 +43,9 @@ impl Shim<'_> {
                 }
                 return self.clear(leader, None, SWEEP_GRACE);
             }
+            self.turns.reap_orphans(leader);
             if let Some(reason) = self.must_end(deadline, idle) {
-                self.turns.tell(&Message::Ending { reason });
+                self.turns.tell(&Message::Ending { reason, error: None });
                 let grace = self.grace();
                 return self.clear(leader, Some(reason), grace);
             }

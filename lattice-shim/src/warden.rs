@@ -78,7 +78,10 @@ struct Warden<'a> {
     /// The process that was let through the gate last, and whether it is a setup command.
     engine: Option<i32>,
     in_setup: bool,
+    /// The gate is behind it: its exit is the program's own.
+    opened: bool,
     ending: Option<Reason>,
+    error: Option<String>,
     exit: Option<Exit>,
     dirty: Option<bool>,
 }
@@ -87,8 +90,8 @@ impl<'a> Warden<'a> {
     fn start(seat: &'a Seat, mut turns: Loop) -> Result<Self> {
         let (read, write) = pipe::create()?;
         let (ours, theirs) = channel::pair()?;
-        let mut command = spawn::command(spawn::own_program());
-        command.arg("shim").arg(seat.run.path());
+        let mut command = spawn::own_role("shim");
+        command.arg(seat.run.path());
         command
             .stdin(seat.life.lock.try_clone()?)
             .stdout(Stdio::from(theirs))
@@ -111,7 +114,9 @@ impl<'a> Warden<'a> {
             then: Reason::Internal,
             engine: None,
             in_setup: true,
+            opened: false,
             ending: None,
+            error: None,
             exit: None,
             dirty: None,
         })
@@ -135,7 +140,7 @@ impl<'a> Warden<'a> {
         };
         self.listen();
         reap::collect(self.shim);
-        if status.code == Some(0) { Ok(()) } else { self.finish() }
+        if status.code == Some(0) { Ok(()) } else { self.finish(status) }
     }
 
     fn listen(&mut self) {
@@ -145,8 +150,13 @@ impl<'a> Warden<'a> {
                     self.deadline = Instant::now() + Duration::from_millis(milliseconds);
                     self.then = then;
                 }
-                Message::Engine { pid, setup } => (self.engine, self.in_setup) = (Some(pid), setup),
-                Message::Ending { reason } => self.ending = Some(reason),
+                Message::Engine { pid, setup } => {
+                    (self.engine, self.in_setup, self.opened) = (Some(pid), setup, false);
+                }
+                Message::Opened => self.opened = true,
+                Message::Ending { reason, error } => {
+                    (self.ending, self.error) = (Some(reason), error);
+                }
                 Message::Exited { exit } => self.exit = Some(exit),
                 Message::Dirty { dirty } => self.dirty = Some(dirty),
             }
@@ -171,7 +181,7 @@ impl<'a> Warden<'a> {
     }
 
     /// The shim is dead, and its children are ours now.
-    fn finish(mut self) -> Result<()> {
+    fn finish(mut self, shim: Exit) -> Result<()> {
         if let Some(pipe) = self.pipe.take() {
             self.turns.log = LogPump::open(pipe, &self.seat.log()).ok();
         }
@@ -180,7 +190,7 @@ impl<'a> Warden<'a> {
         let swept = self.turns.end_tree(engine, ORPHAN_GRACE)?;
         let exit = engine.map(reap::collect);
         self.turns.take_output()?;
-        let mut facts = self.facts(seen_before, exit);
+        let mut facts = self.facts(shim, seen_before, exit);
         swept.note_in(&mut facts);
         let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
@@ -190,26 +200,37 @@ impl<'a> Warden<'a> {
 
     /// What the shim had seen or decided counts. Else the engine's own exit, unless it is the SIGKILL that the
     /// kernel sent it for the shim's death: then how it would have ended is not known.
-    fn facts(&self, seen: Option<Child>, last: Option<Child>) -> Facts {
+    fn facts(&self, shim: Exit, seen: Option<Child>, last: Option<Child>) -> Facts {
         let own_exit = self.exit.or(match seen {
-            Some(Child::Exited(exit)) if !self.in_setup && exit.signal != Some(KILL) => Some(exit),
+            Some(Child::Exited(exit)) if self.is_the_program() && exit.signal != Some(KILL) => {
+                Some(exit)
+            }
             _ => None,
         });
         let last = match last {
             Some(Child::Exited(exit)) => exit,
             _ => Exit::default(),
         };
+        let stop_requested = fs_err::symlink_metadata(self.seat.run.stop_request()).is_ok();
+        let killed = Exit { code: None, signal: Some(KILL) };
         let mut facts = match (self.ending, own_exit) {
             (Some(reason), exit) => Facts { exit: exit.unwrap_or(last), ..Facts::new(reason) },
             (None, Some(exit)) => Facts { exit, ..Facts::new(exit.reason()) },
-            (None, None) => {
-                let exit = Exit { code: None, signal: Some(KILL) };
-                Facts { exit, ..Facts::new(Reason::SupervisorKilled) }
-            }
+            (None, None) if stop_requested => Facts { exit: killed, ..Facts::new(Reason::Stopped) },
+            (None, None) => match shim.code {
+                Some(code) => Facts::new(Reason::Internal)
+                    .because(format!("lattice-shim gave up with status {code}")),
+                None => Facts { exit: killed, ..Facts::new(Reason::SupervisorKilled) },
+            },
         };
+        facts.error = facts.error.or_else(|| self.error.clone());
+        facts.stop_requested = stop_requested;
         facts.duration_seconds = Some(self.begin.elapsed().as_secs_f64());
         facts.dirty = self.dirty;
-        facts.stop_requested = fs_err::symlink_metadata(self.seat.run.stop_request()).is_ok();
         facts
+    }
+
+    fn is_the_program(&self) -> bool {
+        self.opened && !self.in_setup
     }
 }

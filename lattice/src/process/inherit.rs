@@ -83,6 +83,16 @@ pub fn set_umask(bits: u32) {
     umask(Mode::from_bits_truncate(bits as mode_t));
 }
 
+/// The short name in `ps`: after a re-exec it would be that of the link, `exe` (prctl(2), PR_SET_NAME).
+#[cfg(target_os = "linux")]
+pub fn take_name(name: &std::ffi::CStr) {
+    // Only a bad address is refused.
+    let _named = nix::sys::prctl::set_name(name);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn take_name(_name: &std::ffi::CStr) {}
+
 /// Standard input alone, as `take_standard_streams` does for all three.
 pub fn take_standard_input() -> io::Result<OwnedFd> {
     let taken = io::stdin().as_fd().try_clone_to_owned()?;

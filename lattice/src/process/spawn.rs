@@ -12,8 +12,16 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The program that runs now, even when an upgrade has replaced or removed its file.
-pub fn own_program() -> PathBuf {
+/// Another role of the program that runs now, under the name that `ps` should show.
+pub fn own_role(role: impl AsRef<OsStr>) -> Command {
+    use std::os::unix::process::CommandExt;
+    let mut command = command(own_program());
+    command.arg0("lattice-shim").arg(role);
+    command
+}
+
+/// Even when an upgrade has replaced or removed its file.
+fn own_program() -> PathBuf {
     if cfg!(target_os = "linux") {
         PathBuf::from("/proc/self/exe")
     } else {

@@ -15,6 +15,10 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 pub const STOP_SIGNALS: [Signal; 4] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 
+/// By default these kill a supervisor whose caller has set `ulimit -f` or `ulimit -t`. With a handler a write past
+/// the limit is an error like any other (setrlimit(2)).
+const LIMIT_SIGNALS: [Signal; 2] = [Signal::SIGXFSZ, Signal::SIGXCPU];
+
 /// Signal handlers that only write a byte to a pipe, and the read end of that pipe.
 pub struct Watch {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
@@ -33,7 +37,8 @@ impl Watch {
     /// Handlers first, then every signal is let in: one that arrived while all were blocked is delivered now.
     pub fn install() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let signals = STOP_SIGNALS.iter().chain([&Signal::SIGCHLD]).map(|&signal| signal as i32);
+        let handled = STOP_SIGNALS.iter().chain(&LIMIT_SIGNALS).chain([&Signal::SIGCHLD]);
+        let signals = handled.map(|&signal| signal as i32);
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
         SigSet::empty().thread_set_mask()?;
         Ok(Self { delivery })

@@ -15,6 +15,7 @@ pub mod query;
 pub mod reap;
 pub mod record;
 pub mod reported;
+mod sandbox;
 pub mod spare;
 mod specify;
 pub mod start;

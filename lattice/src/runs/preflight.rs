@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::place::{self, Place, is_below_project};
+use super::sandbox;
 use super::specify::{self, Parts};
 use super::start::{Request, variable};
 use super::store;
@@ -56,6 +57,8 @@ pub fn check_found(
     actor::validate(&actor)?;
     let config = task::read_config(&ctx.layout)?;
     let place = place::find(ctx, request, &definition, helpers)?;
+    let git = place.repository.as_ref().filter(|_| definition.worktree);
+    sandbox::refuse(ctx, git.map(|repository| repository.common_dir.as_path()))?;
     let argv = argv(&definition);
     find_program(ctx, &argv[0], &place)?;
     let mut notes = config.worker_warnings();

@@ -71,6 +71,11 @@ pub fn uid(pid: i32) -> Option<u32> {
     fs_err::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
+/// The short name of a process (proc_pid_comm(5), at most 15 bytes).
+pub fn command_name(pid: i32) -> Option<String> {
+    fs_err::read_to_string(entry(pid, "comm")).ok().map(|name| name.trim_end().to_owned())
+}
+
 /// Inode of the pid namespace, or 0 where it may not be asked.
 pub fn pid_namespace(pid: i32) -> u64 {
     fs_err::metadata(entry(pid, "ns/pid")).map_or(0, |metadata| metadata.ino())

@@ -37,6 +37,10 @@ pub fn uid(_pid: i32) -> Option<u32> {
     None
 }
 
+pub fn command_name(_pid: i32) -> Option<String> {
+    None
+}
+
 pub fn pid_namespace(_pid: i32) -> u64 {
     0
 }

@@ -19,6 +19,19 @@ const OOM_SCORE: i32 = 500;
 /// The byte that opens the gate.
 pub(crate) const OPEN: u8 = b'+';
 
+/// The byte by which a gate says that it has a session of its own.
+pub(crate) const APART: u8 = b'=';
+
+/// The same for a supervisor that has a terminal and whatever else its caller left it: first the child parts with
+/// that, and says so by a byte, because its group is another one behind it.
+pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
+    inherit::close_leaked_descriptors();
+    inherit::default_dispositions_at_exec();
+    nix::unistd::setsid().map_err(|error| Failure::io("setsid", error))?;
+    rustix::io::write(std::io::stdin(), &[APART]).map_err(std::io::Error::from)?;
+    run(words)
+}
+
 /// `gate PARENT UMASK PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the engine's already.
 pub(crate) fn run(words: &[OsString]) -> Result<()> {
     let [parent, mask, program, arguments @ ..] = words else { return Err(misuse()) };

@@ -39,25 +39,41 @@ impl Gated {
     /// Starts the child and makes its identity durable. Dropped unopened, the child exits by itself.
     pub(crate) fn start(seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<Self> {
         let (ours, theirs) = channel::pair()?;
-        let mut command = spawn::own_role("gate");
+        let mut command = spawn::own_role(if seat.foreground { "gate-apart" } else { "gate" });
         command.arg(Pid::this().to_string()).arg(seat.spec.umask.to_string()).args(job.argv);
         command
             .env_clear()
             .envs(job.env.iter().map(|(name, value)| (name, value)))
             .current_dir(job.cwd);
-        command
-            .stdin(Stdio::from(theirs))
-            .stdout(output.try_clone()?)
-            .stderr(output.try_clone()?)
-            .process_group(0);
+        command.stdin(Stdio::from(theirs)).stdout(output.try_clone()?).stderr(output.try_clone()?);
+        if !seat.foreground {
+            // setsid(2) is refused to the leader of a group.
+            command.process_group(0);
+        }
         let child = command.spawn().map_err(|error| in_directory(&error, job))?;
-        let gated = Self { child, socket: UnixStream::from(ours) };
+        // The child's end is the child's alone from here on.
+        drop(command);
+        let mut gated = Self { child, socket: UnixStream::from(ours) };
+        if seat.foreground {
+            gated.wait_until_apart()?;
+        }
         gated.publish(seat, job, output)?;
         Ok(gated)
     }
 
     pub(crate) fn pid(&self) -> i32 {
         self.child.id().cast_signed()
+    }
+
+    fn wait_until_apart(&mut self) -> Result<()> {
+        let mut byte = [0];
+        self.socket.set_read_timeout(Some(EXEC_ANSWERS_WITHIN))?;
+        self.socket.read_exact(&mut byte)?;
+        if byte == [gate::APART] {
+            Ok(())
+        } else {
+            Err(Failure::internal("the gate said nonsense"))
+        }
     }
 
     fn publish(&self, seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<()> {

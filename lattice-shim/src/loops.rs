@@ -34,6 +34,8 @@ const SHORT_GRACE: Duration = Duration::from_secs(2);
 /// What a supervisor waits with.
 pub(crate) struct Loop {
     run: RunId,
+    /// What a person who watches is told, beside the other supervisor.
+    pub(crate) narrate: fn(&Message),
     /// The caller's, for what helpers make.
     umask: u32,
     watch: Watch,
@@ -54,10 +56,16 @@ pub(crate) struct Loop {
 
 impl Loop {
     pub(crate) fn new(spec: &Spec, peer: Option<Channel>) -> io::Result<Self> {
+        Self::before(spec.run_id.clone(), spec.umask, peer)
+    }
+
+    /// For what comes before there is a spec.
+    pub(crate) fn before(run: RunId, umask: u32, peer: Option<Channel>) -> io::Result<Self> {
         let watch = Watch::install()?;
         Ok(Self {
-            run: spec.run_id.clone(),
-            umask: spec.umask,
+            run,
+            narrate: |_| {},
+            umask,
             watch,
             log: None,
             peer,
@@ -68,6 +76,11 @@ impl Loop {
             child_ended: false,
             interrupted_by: None,
         })
+    }
+
+    /// From now on it waits for this run.
+    pub(crate) fn belong_to(&mut self, run: &RunId) {
+        self.run = run.clone();
     }
 
     /// Sleeps once: until something happens or the deadline.
@@ -123,6 +136,12 @@ impl Loop {
         if let Some(peer) = &self.peer {
             drop(peer.send(&message.line()));
         }
+    }
+
+    /// The same, for a person too.
+    pub(crate) fn announce(&self, message: &Message) {
+        (self.narrate)(message);
+        self.tell(message);
     }
 
     /// Ends everything below this process, the leader last. `Plan::grace` is cut short by a further stop.

@@ -1,9 +1,11 @@
-//! `lattice-shim`, the supervisor of one run. It prints nothing: its words are the record.
+//! `lattice-shim`, the supervisor of one run. It prints nothing: its words are the record. Only `debug`, which a
+//! person starts, speaks.
 //!
 //! Every role is an exec of this same program, so no process of ours ever forks without an exec:
 //! `stage0` cleans what it inherited and starts `warden` or `finish`; `warden` starts `shim`; `shim` starts the
 //! engine through `gate`, and both start git and hooks through it.
 
+mod debug;
 mod engine_env;
 mod exits;
 mod finish;
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
         signal_hook::flag::register(signal_hook::consts::SIGCHLD, std::sync::Arc::default());
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match sigchld.map_err(Into::into).and_then(|_| roles::run(&arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => exits::report(&failure),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Seat {
     pub(crate) layout: Layout,
     /// Held until this process is gone: its exit is what frees the run.
     pub(crate) life: LifeLock,
+    /// A debug run, which has its caller's session: the engine gets one of its own, without a terminal.
+    pub(crate) foreground: bool,
 }
 
 /// The directory is never the cwd: it goes away at the end, and a cwd that is gone breaks git and every shell.
@@ -40,7 +42,7 @@ pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
         Failure::io(format_args!("failed to enter `{}`", spec.lattice_dir.display()), error)
     })?;
     let layout = Layout { root: spec.project_root.clone(), dir: spec.lattice_dir.clone() };
-    Ok((Seat { id, run, spec, layout, life }, Channel::new(handed.stdout)))
+    Ok((Seat { id, run, spec, layout, life, foreground: false }, Channel::new(handed.stdout)))
 }
 
 impl Seat {

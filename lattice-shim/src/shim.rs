@@ -12,7 +12,7 @@ use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::pipe::LogPump;
 use lattice::process::reap::{self, Usage};
 use lattice::runs::end;
-use lattice::runs::end::sequence::{self, End};
+use lattice::runs::end::sequence::{self, End, Ending};
 use nix::sys::signal::Signal;
 
 use crate::engine_env;
@@ -37,9 +37,20 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     };
     let mut turns = Loop::new(&seat.spec, Some(warden))?;
     let equipped = equip(&seat, &mut turns, read);
-    let mut shim = Shim { seat: &seat, turns, output: write, dirty: None, engine: None };
+    from_start_to_end(&seat, turns, write, equipped).map(drop)
+}
+
+/// Worktree, setup, engine, end. `turns` pumps the pipe whose write end is `output`; where that could not be made
+/// ready, there is only the end.
+pub(crate) fn from_start_to_end(
+    seat: &Seat,
+    turns: Loop,
+    output: OwnedFd,
+    ready: Result<()>,
+) -> Result<(Event, Ending)> {
+    let mut shim = Shim { seat, turns, output, dirty: None, engine: None };
     let begin = Instant::now();
-    let facts = match equipped {
+    let facts = match ready {
         Ok(()) => {
             catch_unwind(AssertUnwindSafe(|| shim.work())).unwrap_or_else(|panic| crashed(&*panic))
         }
@@ -199,7 +210,7 @@ impl Shim<'_> {
         }
         let then = if setup { Reason::SetupFailed } else { Reason::TimedOut };
         self.patience(job.limit + Duration::from_millis(spec.grace_ms), then);
-        self.turns.tell(&Message::Engine { pid: gated.pid(), setup });
+        self.turns.announce(&Message::Engine { pid: gated.pid(), setup });
         match gated.open() {
             Ok(()) => {
                 self.turns.tell(&Message::Opened);
@@ -239,7 +250,7 @@ impl Shim<'_> {
     }
 
     /// From here on nothing is cut short: what the run has made is being saved.
-    fn end(mut self, mut facts: Facts) -> Result<()> {
+    fn end(mut self, mut facts: Facts) -> Result<(Event, Ending)> {
         drop(self.output);
         self.turns.interrupted_by = None;
         let limit = END_LIMIT + Duration::from_millis(self.seat.spec.end_limit_ms);
@@ -251,7 +262,7 @@ impl Shim<'_> {
         let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
         let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&mask) };
-        sequence::run(&end, facts, &mut self.turns).map(drop)
+        sequence::recorded(&end, facts, &mut self.turns)
     }
 }
 

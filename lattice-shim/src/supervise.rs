@@ -45,7 +45,7 @@ impl Shim<'_> {
             }
             self.turns.reap_orphans(leader);
             if let Some(reason) = self.must_end(deadline, idle) {
-                self.turns.tell(&Message::Ending { reason, error: None });
+                self.turns.announce(&Message::Ending { reason, error: None });
                 let grace = self.grace();
                 return self.clear(leader, Some(reason), grace);
             }

@@ -64,6 +64,9 @@ mod run_words;
 /// Where a worker works.
 mod run_worktree;
 
+/// `lattice-shim debug`: a definition in the foreground.
+mod shim_debug;
+
 /// The shipped `TestRunner`, on a clone of this repository.
 mod test_runner;
 

@@ -30,6 +30,8 @@ pub struct LogPump {
     copies: bool,
     /// Bytes that a full disk did not take. The engine is never made to wait for space.
     lost: u64,
+    /// A second place for everything, where a person watches. Then nothing is spliced.
+    echo: Option<std::fs::File>,
     /// Nobody holds the write end any more. The descriptor stays readable for ever, so it must not be polled.
     closed: bool,
 }
@@ -46,7 +48,12 @@ impl LogPump {
             .open(log)?;
         let mut log = file.into_file();
         log.seek(SeekFrom::End(0))?;
-        Ok(Self { pipe, log, copies: false, lost: 0, closed: false })
+        Ok(Self { pipe, log, copies: false, lost: 0, echo: None, closed: false })
+    }
+
+    #[must_use]
+    pub fn echoing(self, to: std::fs::File) -> Self {
+        Self { copies: true, echo: Some(to), ..self }
     }
 
     /// Takes everything that is in the pipe now and returns how many bytes came.
@@ -86,6 +93,12 @@ impl LogPump {
         let count = rustix::io::read(&self.pipe, &mut buffer)?;
         if self.log.write_all(&buffer[..count]).is_err() {
             self.lost += count as u64;
+        }
+        if let Some(echo) = &mut self.echo
+            && echo.write_all(&buffer[..count]).is_err()
+        {
+            // The terminal is gone; the run goes on.
+            self.echo = None;
         }
         Ok(count as u64)
     }

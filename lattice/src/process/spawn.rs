@@ -21,7 +21,7 @@ pub fn own_role(role: impl AsRef<OsStr>) -> Command {
 }
 
 /// Even when an upgrade has replaced or removed its file.
-fn own_program() -> PathBuf {
+pub fn own_program() -> PathBuf {
     if cfg!(target_os = "linux") {
         PathBuf::from("/proc/self/exe")
     } else {

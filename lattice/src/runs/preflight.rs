@@ -101,7 +101,7 @@ fn refuse_odd_timeout(request: &Request) -> Result<()> {
     }
 }
 
-pub(super) fn archived(task: &str) -> Failure {
+pub fn archived(task: &str) -> Failure {
     Failure::new(
         Code::NotFound,
         format!("{task} is archived, and no run starts on an archived task"),

@@ -75,6 +75,11 @@ impl Call {
         self
     }
 
+    /// The words, the environment and the directory, for one who starts it in another way.
+    pub fn parts(self) -> (Vec<OsString>, Vec<(OsString, OsString)>, PathBuf) {
+        (self.argv, self.environment, self.directory)
+    }
+
     pub fn start(self) -> Running {
         let mut command = command(&self.argv[0]);
         command

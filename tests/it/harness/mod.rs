@@ -10,6 +10,7 @@ pub mod normalize;
 pub mod process;
 pub mod run;
 pub mod sandbox;
+pub mod screen;
 pub mod socket;
 pub mod strace;
 pub mod tree;

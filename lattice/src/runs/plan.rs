@@ -1,0 +1,101 @@
+//! What a run would do, before it does anything: its command, its place, its limits, its environment by name.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::directory::RunDir;
+use super::surroundings;
+use crate::model::command_line::quoted;
+use crate::model::duration;
+use crate::model::run::Spec;
+use crate::process::env::{self, Action};
+use crate::storage::layout::Layout;
+
+/// Names of variables only: values may be secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    pub inherited: Vec<String>,
+    /// What the caller has and the engine does not get, and why.
+    pub dropped: Vec<(String, &'static str)>,
+    pub added: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub spec: Spec,
+    pub environment: Environment,
+    pub log_path: PathBuf,
+}
+
+impl Plan {
+    pub fn new(spec: Spec, layout: &Layout, caller: &[(OsString, OsString)]) -> Self {
+        let run = RunDir::at(layout.run_dir(&spec.run_id));
+        let environment = environment(&spec, &run, caller);
+        Self { environment, log_path: layout.dir.join(&spec.log_path), spec }
+    }
+}
+
+fn environment(spec: &Spec, run: &RunDir, caller: &[(OsString, OsString)]) -> Environment {
+    let mut found = Environment { inherited: Vec::new(), dropped: Vec::new(), added: Vec::new() };
+    let added = surroundings::added(spec, run);
+    for (name, action) in env::explain(caller, &surroundings::rules(spec), &added) {
+        match action {
+            Action::Keep => found.inherited.push(name),
+            Action::Set => found.added.push(name),
+            // Those of an outer run are replaced, or mean nothing here.
+            Action::Drop(_) if name.starts_with("LATTICE_") => {}
+            Action::Drop(why) => found.dropped.push((name, why)),
+        }
+    }
+    found
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spec = &self.spec;
+        line(f, "Worker", format_args!("{} ({})", spec.worker, spec.definition.path.display()))?;
+        line(f, "Command", quoted(&spec.argv))?;
+        line(f, "Directory", spec.cwd.components().as_path().display())?;
+        match &spec.worktree_path {
+            Some(path) => line(f, "Worktree", path.display())?,
+            None => line(f, "Worktree", "none: it works in place")?,
+        }
+        line(f, "Commit", &spec.commit_sha)?;
+        line(f, "Limits", limits(spec))?;
+        for command in &spec.setup {
+            line(f, "Setup", command)?;
+        }
+        for path in &spec.copy {
+            line(f, "Copy", path.display())?;
+        }
+        for path in &spec.link {
+            line(f, "Link", path.display())?;
+        }
+        if let Some(report) = &spec.report {
+            let role = report.role.as_deref().unwrap_or("none");
+            line(f, "Report", format_args!("asked for at $LATTICE_REPORT, role {role}"))?;
+        }
+        if spec.record {
+            line(f, "Log", self.log_path.display())?;
+        }
+        let Environment { inherited, dropped, added } = &self.environment;
+        line(f, "Environment", format_args!("{} variables of the caller", inherited.len()))?;
+        for (name, why) in dropped {
+            writeln!(f, "  without {name}: {why}")?;
+        }
+        write!(f, "  with {}", added.join(", "))
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, what: &str, text: impl fmt::Display) -> fmt::Result {
+    let pad = 11_usize.saturating_sub(what.len());
+    writeln!(f, "{what}: {:pad$}{text}", "")
+}
+
+fn limits(spec: &Spec) -> String {
+    let text = |milliseconds| duration::text(Duration::from_millis(milliseconds));
+    let idle = spec.idle_ms.map(|idle| format!(", silence {}", text(idle))).unwrap_or_default();
+    format!("time {}{idle}, grace {}", text(spec.timeout_ms), text(spec.grace_ms))
+}

@@ -1,0 +1,37 @@
+//! What a run adds to its engine's environment, and by which rules it inherits the caller's.
+
+use std::ffi::OsString;
+
+use super::context::{COOKIE, DEPTH};
+use super::directory::RunDir;
+use crate::model::run::Spec;
+use crate::process::env::Rules;
+
+pub fn rules(spec: &Spec) -> Rules<'_> {
+    Rules {
+        keep: &spec.env_keep,
+        drop: &spec.env_drop,
+        set: &spec.env_set,
+        inherit: spec.env_inherit,
+    }
+}
+
+pub fn added(spec: &Spec, run: &RunDir) -> Vec<(String, OsString)> {
+    let text = |name: &str, value: &str| (name.to_owned(), OsString::from(value));
+    let mut added = vec![
+        ("LATTICE_ROOT".to_owned(), spec.project_root.clone().into_os_string()),
+        ("LATTICE_DIR".to_owned(), spec.lattice_dir.clone().into_os_string()),
+        text("LATTICE_TASK_ID", spec.task_id.as_str()),
+        text("LATTICE_COMMIT_SHA", &spec.commit_sha),
+        text(COOKIE, spec.run_id.as_str()),
+        text("LATTICE_ACTOR", &spec.actor),
+        text("LATTICE_WORKER", &spec.worker),
+        ("LATTICE_REPORT".to_owned(), run.report().into_os_string()),
+        ("TMPDIR".to_owned(), run.work().join("tmp").into_os_string()),
+        text(DEPTH, &spec.depth.to_string()),
+    ];
+    if let Some(worktree) = &spec.worktree_path {
+        added.push(("LATTICE_WORKTREE".to_owned(), worktree.clone().into_os_string()));
+    }
+    added
+}

@@ -13,6 +13,7 @@ use lattice::storage::artifact::{
 };
 
 use super::change::{Change, one_of};
+use super::freshness::{custom_fields, reviewed_commit};
 use super::identity::{WriteArgs, now};
 use super::session::Session;
 use crate::render;
@@ -70,8 +71,11 @@ pub(crate) fn attach(session: &Session, args: &AttachArgs) -> Result<()> {
     let source = source(args)?;
     let change = Change::new(session, &args.write)?;
     change.check_role(args.role.as_deref())?;
-    let artifact = describe(&change, args, &source)?;
     let task = change.task(&args.task)?;
+    // Evidence is about a state of the project.
+    let commit = args.role.as_ref().and_then(|_| reviewed_commit(session, &change.layout));
+    let mut artifact = describe(&change, args, &source)?;
+    artifact.custom_fields = custom_fields(commit.as_deref());
     // Before anything is copied: a task that cannot be changed refuses.
     drop(change.begin(&task)?);
     // Durable before the event speaks of it, and without the task's locks, because it may be large. A crash in
@@ -180,7 +184,7 @@ fn record(
         artifact.created_at.clone(),
         Value::Object(data),
     );
-    change.commit(txn, event)?;
+    change.commit(txn, &[event])?;
     Ok(true)
 }
 

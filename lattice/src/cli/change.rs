@@ -1,5 +1,7 @@
 //! What the commands that change a task have in common: who, which task, one transaction, then the hooks.
 
+use serde_json::json;
+
 use lattice::model::config::Config;
 use lattice::model::event::{Author, Event};
 use lattice::model::failure::{Code, Failure, Result};
@@ -44,22 +46,31 @@ impl<'a> Change<'a> {
         Ok(txn)
     }
 
-    /// Appends the event, writes the snapshot, lets go of the locks and runs the hooks.
+    /// Records the events and runs their hooks.
+    pub(crate) fn commit(&self, txn: TaskTxn, events: &[Event]) -> Result<Snapshot> {
+        let snapshot = self.record(txn, events)?;
+        self.fire(events)?;
+        Ok(snapshot)
+    }
+
+    /// Appends the events, all or none, writes the snapshot and lets go of the locks. The hooks are still to be run.
     ///
     /// From the append on nothing may look like a refusal, or the caller would do it all again: a snapshot that
     /// cannot be written is only a warning, because the next write makes it again from the log.
-    pub(crate) fn commit(&self, mut txn: TaskTxn, event: Event) -> Result<Snapshot> {
+    pub(crate) fn record(&self, mut txn: TaskTxn, events: &[Event]) -> Result<Snapshot> {
         self.layout.ensure_dirs()?;
-        txn.append(&event)?;
+        txn.append_all(events)?;
         if let Err(failure) = txn.write_snapshot() {
             self.session
                 .out
                 .warn(format_args!("the event is recorded, but not the snapshot: {failure}"));
         }
-        let snapshot = txn.snapshot().clone();
-        drop(txn);
-        self.fire(&[event])?;
-        Ok(snapshot)
+        Ok(txn.snapshot().clone())
+    }
+
+    /// Answers that everything is as it is wanted already.
+    pub(crate) fn nothing_to_do(&self, why: &str) -> Result<()> {
+        self.session.out.answer(json!({"message": why}), "ok", why)
     }
 
     pub(crate) fn fire(&self, events: &[Event]) -> Result<()> {

@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use clap::Args;
 use serde_json::{Map, Value};
 
-use lattice::model::event::{COMMENT_ADDED, COMMENT_DELETED, Event};
+use lattice::model::comments::{checked_body, comments, find_parent};
+use lattice::model::event::COMMENT_ADDED;
 use lattice::model::failure::{Code, Failure, Result};
 
 use super::change::Change;
@@ -48,19 +49,19 @@ pub(crate) fn comment(session: &Session, args: &CommentArgs) -> Result<()> {
     let mut data = Map::new();
     data.insert("body".to_owned(), body.into());
     if let Some(parent) = &args.reply_to {
-        check_parent(txn.events(), parent)?;
+        find_parent(&comments(txn.events()), parent)?;
         data.insert("parent_id".to_owned(), parent.as_str().into());
     }
     if let Some(role) = &args.role {
         data.insert("role".to_owned(), role.as_str().into());
     }
     let event = change.author.event(COMMENT_ADDED, &task, now(), Value::Object(data));
-    let snapshot = change.commit(txn, event)?;
+    let snapshot = change.commit(txn, &[event])?;
     let what = if args.reply_to.is_some() { "Reply" } else { "Comment" };
     session.out.answer(Value::Object(snapshot.0), "ok", format_args!("{what} added to {task}"))
 }
 
-/// The words without the white space around them. Read before any lock is taken: the standard input may be slow.
+/// Read before any lock is taken: the standard input may be slow.
 fn body(args: &CommentArgs) -> Result<String> {
     let refuse = |message: &str| Failure::new(Code::ValidationError, message);
     let text = match (&args.text, args.file.as_deref()) {
@@ -82,31 +83,5 @@ fn body(args: &CommentArgs) -> Result<String> {
         }
         (None, Some(path)) => fs_err::read_to_string(path)?,
     };
-    match text.trim() {
-        "" => Err(refuse("the comment is empty").hint("write something other than white space")),
-        text => Ok(text.to_owned()),
-    }
-}
-
-/// Only a comment that is there and that is no reply itself can be answered.
-fn check_parent(events: &[Event], parent: &str) -> Result<()> {
-    let text =
-        |event: &Event, key: &str| event.data().get(key).and_then(Value::as_str).map(str::to_owned);
-    let refuse = |why: &str, hint: String| {
-        let message = format!("cannot reply to {parent}: {why}");
-        Err(Failure::new(Code::ValidationError, message).hint(hint))
-    };
-    let look = || "`lattice show TASK --json` has the IDs of all comments".to_owned();
-    let found = events.iter().find(|event| event.kind() == COMMENT_ADDED && event.id() == parent);
-    let deleted = |event: &Event| {
-        event.kind() == COMMENT_DELETED && text(event, "comment_id").as_deref() == Some(parent)
-    };
-    match found {
-        None => refuse("this task has no such comment", look()),
-        Some(_) if events.iter().any(deleted) => refuse("it was deleted", look()),
-        Some(comment) => match text(comment, "parent_id") {
-            Some(first) => refuse("it is a reply itself", format!("--reply-to {first}")),
-            None => Ok(()),
-        },
-    }
+    checked_body(&text)
 }

@@ -12,9 +12,9 @@ use super::identity::{WriteArgs, checked_actor};
 use super::session::Session;
 use crate::render;
 
-const PRIORITIES: [&str; 4] = ["critical", "high", "medium", "low"];
-const URGENCIES: [&str; 4] = ["immediate", "high", "normal", "low"];
-const COMPLEXITIES: [&str; 3] = ["low", "medium", "high"];
+pub(super) const PRIORITIES: [&str; 4] = ["critical", "high", "medium", "low"];
+pub(super) const URGENCIES: [&str; 4] = ["immediate", "high", "normal", "low"];
+pub(super) const COMPLEXITIES: [&str; 3] = ["low", "medium", "high"];
 
 /// Create a task
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ fn new_task(change: &Change<'_>, args: &CreateArgs) -> Result<NewTask> {
     })
 }
 
-fn split_tags(text: &str) -> Vec<String> {
+pub(super) fn split_tags(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
 

@@ -9,10 +9,14 @@ use lattice::model::failure::Result;
 use lattice::model::reduce::Snapshot;
 use lattice::storage::task::{list_snapshots, read_config};
 
+use super::freshness::{Drifts, ReviewDrift};
 use super::out::Form;
 use super::runs::{context, reap_dead};
 use super::session::Session;
 use crate::render;
+
+/// Statuses behind which nobody looks for a review.
+const OVER: [&str; 2] = ["done", "cancelled"];
 
 /// List tasks
 ///
@@ -54,30 +58,39 @@ pub(crate) fn list(session: &Session, args: &ListArgs) -> Result<()> {
     let status = args.status.as_deref().map(|text| status_filter(session, &config, text));
     let (tasks, unreadable) = list_snapshots(&layout, args.include_archived);
     session.out.warn_all(unreadable);
+    let mut drifts = Drifts::new(&layout);
     let wanted = tasks.into_iter().filter(|(task, _)| matches(args, status.as_deref(), task));
     match session.out.form() {
         Form::Json => {
-            session.out.data(wanted.map(|(task, archived)| as_json(args, task, archived)).collect())
+            let mut row = |(task, archived): (Snapshot, bool)| {
+                let drift = drifts.of(&task);
+                as_json(args, task, archived, drift.as_ref())
+            };
+            session.out.data(wanted.map(&mut row).collect())
         }
         Form::Quiet => {
             wanted.into_iter().try_for_each(|(task, _)| session.out.line(task.display_id()))
         }
         Form::Human => wanted.into_iter().try_for_each(|(task, archived)| {
             let status = config.display_status(task.status());
-            session.out.line(render::task::list_line(&task, &status, archived, session.out.paint))
+            let line = render::task::list_line(&task, &status, archived, session.out.paint);
+            // What is over was reviewed as it was; a fresh review of open work is nothing to speak of.
+            let is_over = OVER.contains(&task.status()) || archived;
+            let drift = if is_over { None } else { drifts.of(&task) };
+            match drift.filter(|drift| !drift.is_fresh()) {
+                Some(drift) => session.out.line(format_args!("{line}  [{}]", drift.words())),
+                None => session.out.line(line),
+            }
         }),
     }
 }
 
 /// A status by its name or as it is displayed. An unknown one matches nothing, which deserves a word.
 fn status_filter(session: &Session, config: &Config, text: &str) -> String {
-    let statuses = config.statuses();
-    let shown_so = |status: &&&str| config.display_status(status).eq_ignore_ascii_case(text);
-    let found = statuses.iter().find(|status| **status == text);
-    if let Some(status) = found.or_else(|| statuses.iter().find(shown_so)) {
-        return (*status).to_owned();
+    if let Some(status) = config.find_status(text) {
+        return status.to_owned();
     }
-    let known = statuses.join(", ");
+    let known = config.statuses().join(", ");
     session.out.warn(format_args!("'{text}' is not a configured status. Valid statuses: {known}."));
     text.to_owned()
 }
@@ -98,10 +111,11 @@ fn matches(args: &ListArgs, status: Option<&str>, task: &Snapshot) -> bool {
             .is_none_or(|wanted| tags.is_some_and(|tags| tags.iter().any(|tag| tag == wanted)))
 }
 
-fn as_json(args: &ListArgs, task: Snapshot, archived: bool) -> Value {
+fn as_json(args: &ListArgs, task: Snapshot, archived: bool, drift: Option<&ReviewDrift>) -> Value {
     let mut map = if args.compact { render::task::compact(&task) } else { task.0 };
     if archived {
         map.insert("archived".to_owned(), true.into());
     }
+    map.extend(drift.map(ReviewDrift::entry));
     Value::Object(map)
 }

@@ -3,23 +3,39 @@
 //! Each command is one file with its arguments and one function that is given the session.
 
 pub(crate) mod archive;
+pub(crate) mod assign;
 pub(crate) mod attach;
+pub(crate) mod branch_link;
+pub(crate) mod branch_unlink;
 pub(crate) mod caller;
 pub(crate) mod change;
 pub(crate) mod comment;
+pub(crate) mod comment_delete;
+pub(crate) mod comment_edit;
+pub(crate) mod comments;
+pub(crate) mod complete;
 pub(crate) mod create;
+pub(crate) mod event;
 pub(crate) mod failure;
+pub(crate) mod freshness;
 pub(crate) mod hooks;
 pub(crate) mod identity;
 pub(crate) mod init;
 pub(crate) mod interrupt;
+pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod moving;
+pub(crate) mod next;
 pub(crate) mod out;
+pub(crate) mod react;
 pub(crate) mod runs;
 pub(crate) mod session;
 pub(crate) mod show;
+pub(crate) mod status;
 pub(crate) mod unarchive;
+pub(crate) mod unlink;
+pub(crate) mod unreact;
+pub(crate) mod update;
 pub(crate) mod worker;
 
 use std::process::ExitCode;
@@ -82,8 +98,23 @@ enum Command {
     Create(create::CreateArgs),
     Show(show::ShowArgs),
     List(list::ListArgs),
+    Next(next::NextArgs),
+    Status(status::StatusArgs),
+    Assign(assign::AssignArgs),
+    Update(update::UpdateArgs),
+    Complete(complete::CompleteArgs),
     Comment(comment::CommentArgs),
+    CommentEdit(comment_edit::CommentEditArgs),
+    CommentDelete(comment_delete::CommentDeleteArgs),
+    Comments(comments::CommentsArgs),
+    React(react::ReactArgs),
+    Unreact(unreact::UnreactArgs),
     Attach(attach::AttachArgs),
+    Link(link::LinkArgs),
+    Unlink(unlink::UnlinkArgs),
+    BranchLink(branch_link::BranchLinkArgs),
+    BranchUnlink(branch_unlink::BranchUnlinkArgs),
+    Event(event::EventArgs),
     Archive(archive::ArchiveArgs),
     Unarchive(unarchive::UnarchiveArgs),
     #[command(subcommand)]
@@ -107,8 +138,23 @@ fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::Create(args) => create::create(session, &args),
         Command::Show(args) => show::show(session, &args),
         Command::List(args) => list::list(session, &args),
+        Command::Next(args) => next::next(session, &args),
+        Command::Status(args) => status::status(session, &args),
+        Command::Assign(args) => assign::assign(session, &args),
+        Command::Update(args) => update::update(session, &args),
+        Command::Complete(args) => complete::complete(session, &args),
         Command::Comment(args) => comment::comment(session, &args),
+        Command::CommentEdit(args) => comment_edit::comment_edit(session, &args),
+        Command::CommentDelete(args) => comment_delete::comment_delete(session, &args),
+        Command::Comments(args) => comments::comments(session, &args),
+        Command::React(args) => react::react(session, &args),
+        Command::Unreact(args) => unreact::unreact(session, &args),
         Command::Attach(args) => attach::attach(session, &args),
+        Command::Link(args) => link::link(session, &args),
+        Command::Unlink(args) => unlink::unlink(session, &args),
+        Command::BranchLink(args) => branch_link::branch_link(session, &args),
+        Command::BranchUnlink(args) => branch_unlink::branch_unlink(session, &args),
+        Command::Event(args) => event::event(session, &args),
         Command::Archive(args) => archive::archive(session, &args),
         Command::Unarchive(args) => unarchive::unarchive(session, &args),
         Command::Worker(command) => worker::command::worker(session, command),

@@ -74,6 +74,11 @@ impl Out {
         self.envelope(true, [("data", Some(data))])
     }
 
+    /// A success envelope with something beside the data.
+    pub(crate) fn data_beside(&self, data: Value, key: &str, value: Value) -> Result<()> {
+        self.envelope(true, [("data", Some(data)), (key, Some(value))])
+    }
+
     /// A failure envelope; with the data, if the command got as far as that.
     pub(crate) fn error(&self, error: Value) -> Result<()> {
         self.envelope(false, [("error", Some(error)), ("data", self.kept.take())])

@@ -7,7 +7,7 @@ use lattice::model::config::Config;
 use lattice::model::event::Event;
 use lattice::model::failure::Result;
 use lattice::model::ids::{ArtifactId, TaskId};
-use lattice::model::policy::valid_transitions;
+use lattice::model::policy::{Reopened, last_reopening, valid_transitions};
 use lattice::model::reduce::Snapshot;
 use lattice::runs::context::Context;
 use lattice::runs::query::{self, OpenRow};
@@ -15,6 +15,7 @@ use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
 
+use super::freshness::{Drifts, ReviewDrift};
 use super::out::Form;
 use super::runs::{context, reap_dead};
 use super::session::Session;
@@ -51,6 +52,8 @@ struct Found {
     artifacts: Vec<Value>,
     plan: Option<String>,
     notes: Option<String>,
+    reopened: Option<Reopened>,
+    review: Option<ReviewDrift>,
 }
 
 pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
@@ -92,6 +95,8 @@ fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Resul
         artifacts: artifacts(session, layout, &task),
         plan: existing("plans"),
         notes: existing("notes"),
+        reopened: last_reopening(config, &events),
+        review: Drifts::new(layout).of(&task),
         task,
         events,
         archived,
@@ -165,6 +170,8 @@ fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found) -> Page<'a> {
         artifacts: &found.artifacts,
         plan: found.plan.as_deref(),
         notes: found.notes.as_deref(),
+        reopened: found.reopened.as_ref().map(Reopened::words),
+        review: found.review.as_ref().map(ReviewDrift::words),
         events: &found.events,
         full: args.full,
     }
@@ -188,6 +195,11 @@ fn as_json(args: &ShowArgs, found: Found) -> Value {
             map.insert(key.to_owned(), path.into());
         }
     }
+    if let Some(reopened) = found.reopened {
+        map.insert("reopened_warning".to_owned(), reopened.words().into());
+        map.insert("latest_reopen".to_owned(), reopened.to_value());
+    }
+    map.extend(found.review.as_ref().map(ReviewDrift::entry));
     if args.full {
         map.insert("_full".to_owned(), true.into());
     }

@@ -60,9 +60,20 @@ pub fn run(
     stdin: Option<Vec<u8>>,
     doing: &str,
 ) -> Result<HelperOutput> {
-    let output = h.run(command, stdin, LIMIT).map_err(|error| not_started(doing, &error))?;
+    run_within(h, command, stdin, doing, LIMIT)
+}
+
+/// [`run`] with a limit for somebody who does not want to wait so long.
+pub fn run_within(
+    h: &mut dyn Helpers,
+    command: Command,
+    stdin: Option<Vec<u8>>,
+    doing: &str,
+    limit: Duration,
+) -> Result<HelperOutput> {
+    let output = h.run(command, stdin, limit).map_err(|error| not_started(doing, &error))?;
     if output.timed_out {
-        let message = format!("{doing}: git took longer than {} s and was ended", LIMIT.as_secs());
+        let message = format!("{doing}: git took longer than {} s and was ended", limit.as_secs());
         return Err(Failure::new(Code::GitError, message));
     }
     match output.signal {

@@ -3,6 +3,8 @@
 pub mod carried;
 mod changes;
 pub mod command;
+pub mod history;
+mod plain;
 pub mod repository;
 pub mod salvage;
 mod scene;

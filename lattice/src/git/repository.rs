@@ -229,7 +229,8 @@ pub(super) fn object_name(line: &[u8]) -> Option<String> {
     (known && is_object_name(name)).then(|| name.to_owned())
 }
 
-pub(super) fn is_object_name(text: &str) -> bool {
+/// A full hash, as git writes it.
+pub fn is_object_name(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -6,6 +6,7 @@ use super::actor;
 use super::event::{
     COMMENT_ADDED, COMMENT_DELETED, COMMENT_EDITED, Event, REACTION_ADDED, REACTION_REMOVED,
 };
+use super::failure::{Code, Failure, Result};
 
 /// A comment's ID is that of the event that added it.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +113,7 @@ impl Comment {
     }
 
     /// The JSON of the contract, with its answers in it.
-    pub fn to_value(&self, replies: Vec<Value>) -> Value {
+    pub fn to_value(&self, replies: &[Value]) -> Value {
         let (deleted_by, deleted_at) = self.deleted.clone().unzip();
         let reactions: Map<String, Value> =
             self.reactions.iter().map(|(emoji, by)| (emoji.clone(), by.clone().into())).collect();
@@ -125,6 +126,51 @@ impl Comment {
             "parent_id": self.parent, "reactions": reactions, "replies": replies,
         })
     }
+}
+
+/// The comment that something is to be done with. One that was deleted is there only for its thread.
+pub fn find<'a>(comments: &'a [Comment], id: &str) -> Result<&'a Comment> {
+    let refuse = |why: &str| {
+        Err(Failure::new(Code::ValidationError, why).hint("`lattice comments TASK` shows them all"))
+    };
+    match comments.iter().find(|comment| comment.id == id) {
+        None => refuse(&format!("this task has no comment {id}")),
+        Some(comment) if comment.deleted.is_some() => {
+            refuse(&format!("the comment {id} was deleted"))
+        }
+        Some(comment) => Ok(comment),
+    }
+}
+
+/// The comment that an answer can be given to: no answer itself.
+pub fn find_parent<'a>(comments: &'a [Comment], id: &str) -> Result<&'a Comment> {
+    let comment = find(comments, id)?;
+    match &comment.parent {
+        None => Ok(comment),
+        Some(first) => {
+            let message = format!("cannot reply to {id}: it is a reply itself");
+            Err(Failure::new(Code::ValidationError, message).hint(format!("--reply-to {first}")))
+        }
+    }
+}
+
+/// The words without the white space around them.
+pub fn checked_body(text: &str) -> Result<String> {
+    match text.trim() {
+        "" => Err(Failure::new(Code::ValidationError, "the comment is empty")
+            .hint("write something other than white space")),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A reaction: a word without its colons.
+pub fn check_emoji(emoji: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if (1..=50).contains(&emoji.len()) && emoji.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Failure::new(Code::ValidationError, format!("{emoji:?} is no reaction"))
+        .hint("use 1 to 50 letters, digits, _ and -, for example thumbs_up"))
 }
 
 /// A comment with its answers, and theirs.
@@ -151,7 +197,8 @@ pub fn threads(comments: &[Comment]) -> Vec<Thread> {
 
 impl Thread {
     pub fn to_value(&self) -> Value {
-        self.comment.to_value(self.replies.iter().map(Self::to_value).collect())
+        let replies: Vec<Value> = self.replies.iter().map(Self::to_value).collect();
+        self.comment.to_value(&replies)
     }
 }
 
@@ -163,7 +210,7 @@ fn text(event: &Event, key: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn event(id: &str, kind: &str, by: &str, data: Value) -> Event {
+    fn event(id: &str, kind: &str, by: &str, data: &Value) -> Event {
         Event::from_value(json!({
             "id": id, "type": kind, "actor": by, "ts": format!("T-{id}"), "data": data,
         }))
@@ -171,7 +218,7 @@ mod tests {
     }
 
     fn add(id: &str, parent: Option<&str>) -> Event {
-        event(id, COMMENT_ADDED, "a:b", json!({"body": id, "parent_id": parent}))
+        event(id, COMMENT_ADDED, "a:b", &json!({"body": id, "parent_id": parent}))
     }
 
     #[track_caller]
@@ -203,10 +250,10 @@ mod tests {
         let edited = json!({"comment_id": "1", "body": "new", "role": "review"});
         let found = comments(&[
             add("1", None),
-            event("2", COMMENT_EDITED, "c:d", edited),
-            event("3", COMMENT_DELETED, "e:f", json!({"comment_id": "1"})),
-            event("4", COMMENT_EDITED, "c:d", json!({"comment_id": "1", "body": "late"})),
-            event("5", COMMENT_EDITED, "c:d", json!({"comment_id": "none", "body": "x"})),
+            event("2", COMMENT_EDITED, "c:d", &edited),
+            event("3", COMMENT_DELETED, "e:f", &json!({"comment_id": "1"})),
+            event("4", COMMENT_EDITED, "c:d", &json!({"comment_id": "1", "body": "late"})),
+            event("5", COMMENT_EDITED, "c:d", &json!({"comment_id": "none", "body": "x"})),
         ]);
         let expected = json!([{
             "id": "1", "body": "new", "role": "review", "author": "a:b", "created_at": "T-1",
@@ -222,7 +269,7 @@ mod tests {
     #[test]
     fn a_reaction_is_somebodys_once() {
         let say =
-            |id, kind, by: &str| event(id, kind, by, json!({"comment_id": "1", "emoji": "ok"}));
+            |id, kind, by: &str| event(id, kind, by, &json!({"comment_id": "1", "emoji": "ok"}));
         let mut events = vec![
             add("1", None),
             say("2", REACTION_ADDED, "a:b"),
@@ -233,7 +280,7 @@ mod tests {
         assert_eq!(comments(&events)[0].reactions, [("ok".to_owned(), vec![json!("c:d")])]);
         assert!(comments(&events)[0].has_reaction("ok", "c:d"));
         assert!(!comments(&events)[0].has_reaction("no", "c:d"));
-        events.push(event("6", COMMENT_DELETED, "a:b", json!({"comment_id": "1"})));
+        events.push(event("6", COMMENT_DELETED, "a:b", &json!({"comment_id": "1"})));
         events.push(say("7", REACTION_REMOVED, "c:d"));
         events.push(say("8", REACTION_ADDED, "c:d"));
         assert!(comments(&events)[0].reactions.is_empty());

@@ -16,6 +16,7 @@ pub mod next;
 pub mod outcome;
 pub mod policy;
 pub mod reduce;
+pub mod relationship;
 pub mod run;
 pub mod terminal;
 pub mod time;

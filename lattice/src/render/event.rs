@@ -35,6 +35,11 @@ pub(crate) fn actor_text(actor: &Value) -> Cow<'_, str> {
     }
 }
 
+/// The same for a task's assignee, who may be nobody.
+pub(crate) fn assignee(actor: &Value) -> Cow<'_, str> {
+    if actor.is_null() { "unassigned".into() } else { actor_text(actor) }
+}
+
 /// Text from a log with nothing in it that a terminal would obey, on one line.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     if text.chars().any(char::is_control) {

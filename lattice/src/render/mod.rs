@@ -1,5 +1,6 @@
 //! Text from values. Decides nothing, reads nothing, prints nothing.
 
+pub(crate) mod comment;
 pub(crate) mod event;
 pub(crate) mod paint;
 pub(crate) mod task;

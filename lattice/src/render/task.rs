@@ -35,6 +35,12 @@ pub(crate) fn attached(artifact: &NewArtifact, task: &TaskId) -> String {
     )
 }
 
+/// `<id>  <status>  <priority>  "<title>"`
+pub(crate) fn next_line(task: &Snapshot) -> String {
+    let (status, priority) = (field(task, "status"), field(task, "priority"));
+    format!("{}  {status}  {priority}  \"{}\"", task.display_id(), field(task, "title"))
+}
+
 /// `<id>  <status>  <priority>  <type>  "<title>"  <assignee>`
 pub(crate) fn list_line(task: &Snapshot, status: &str, archived: bool, paint: Paint) -> String {
     let needs_human = task.status() == "needs_human";
@@ -65,6 +71,10 @@ pub(crate) struct Page<'a> {
     pub(crate) artifacts: &'a [Value],
     pub(crate) plan: Option<&'a str>,
     pub(crate) notes: Option<&'a str>,
+    /// When and by whom the task was last sent back.
+    pub(crate) reopened: Option<String>,
+    /// What the newest review is of, and how far that is behind.
+    pub(crate) review: Option<String>,
     pub(crate) events: &'a [Event],
     /// Events with all their data.
     pub(crate) full: bool,
@@ -87,6 +97,9 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
         field(task, "created_at"),
         field(task, "updated_at")
     ));
+    if let Some(reopened) = &page.reopened {
+        text.line(format!("{} {}", paint.warning("Warning:"), one_line(reopened)));
+    }
     let comments = task.get("comment_count").and_then(Value::as_u64).unwrap_or(0);
     if comments > 0 {
         text.line(format!("Comments: {comments}"));
@@ -97,7 +110,8 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     text.section("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
     text.section("Relationships (incoming):", page.relations_in.iter().map(relation_in));
     text.section("Artifacts:", page.artifacts.iter().map(artifact));
-    text.section("Review evidence:", evidence(task));
+    let review = page.review.iter().map(|review| format!("  {review}"));
+    text.section("Review evidence:", evidence(task).chain(review));
     text.section("Branch links:", list(task, "branch_links").map(branch));
     let files = [("Plan", page.plan), ("Notes", page.notes)];
     text.block(files.iter().filter_map(|(what, path)| path.map(|path| format!("{what}: {path}"))));
@@ -158,8 +172,8 @@ fn head(task: &Snapshot) -> String {
 
 fn assignee(task: &Snapshot) -> Cow<'_, str> {
     match task.get("assigned_to") {
-        None | Some(Value::Null) => "unassigned".into(),
-        Some(actor) => actor_text(actor),
+        None => "unassigned".into(),
+        Some(actor) => event::assignee(actor),
     }
 }
 

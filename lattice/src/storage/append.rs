@@ -8,7 +8,7 @@ use fs_err::File;
 use super::replace::{publish_exclusive, sync_dir};
 use crate::model::event::Event;
 
-/// Appends one line, its line end included, with one `write(2)` and syncs it. The caller holds the log's lock and
+/// Appends one line, or several, line ends included, with one `write(2)` and syncs it. The caller holds the log's lock and
 /// has opened the file with `O_APPEND`. What could not be written or synced whole is cut off again.
 pub fn append_line(file: &mut File, line: &[u8]) -> io::Result<()> {
     let before = file.metadata()?.len();

@@ -9,6 +9,7 @@ pub mod layout;
 pub mod lock;
 pub mod log;
 mod mounts;
+pub mod plan;
 pub mod replace;
 pub mod scaffold;
 pub mod task;

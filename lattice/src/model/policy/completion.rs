@@ -58,8 +58,10 @@ pub fn check_completion(
         return Ok(());
     }
     let message = format!("{id} cannot go to {status}: {}", unmet.join("; "));
-    Err(Failure::new(Code::CompletionBlocked, message)
-        .hint(format!("{}; or --force --reason TEXT", remedies.join("; "))))
+    Err(Failure::new(Code::CompletionBlocked, message).hint(format!(
+        "{}; or lattice status {id} {status} --force --reason TEXT",
+        remedies.join("; ")
+    )))
 }
 
 fn is_on(policy: &Map<String, Value>, key: &str) -> bool {

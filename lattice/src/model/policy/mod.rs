@@ -5,6 +5,7 @@ mod completion;
 mod decide;
 mod freshness;
 mod plan;
+mod reopened;
 #[cfg(test)]
 mod tests;
 mod transitions;
@@ -14,4 +15,5 @@ pub use completion::{Review, check_completion, wants_fresh_review};
 pub use decide::{Move, Wish, decide};
 pub use freshness::{Drift, REVIEW, newest_artifact};
 pub use plan::{PLAN_GATE, Plan, check_plan, is_scaffold};
+pub use reopened::{Reopened, last_reopening};
 pub use transitions::{check_transition, is_backward, resolve_status, valid_transitions};

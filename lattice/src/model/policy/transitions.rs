@@ -53,7 +53,9 @@ pub fn check_transition(config: &Config, from: &str, to: &str) -> Result<()> {
         Code::InvalidTransition,
         format!("the workflow has no step from {from} to {to}"),
     )
-    .hint(format!("from {from} it allows: {targets}; to go anyway: --force --reason TEXT"))
+    .hint(format!(
+        "from {from} it allows: {targets}; or lattice status TASK {to} --force --reason TEXT"
+    ))
     .detail("current_status", from)
     .detail("requested_status", to)
     .detail("valid_transitions", valid))

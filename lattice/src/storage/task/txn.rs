@@ -116,7 +116,13 @@ impl TaskTxn {
 
     /// Appends one synced line; never creates a log. On an error nothing has been appended.
     pub fn append(&mut self, event: &Event) -> Result<()> {
-        self.append_raw(&event.line())
+        self.append_all(std::slice::from_ref(event))
+    }
+
+    /// The same for events that belong together: one write, so that all of them are there, or none.
+    pub fn append_all(&mut self, events: &[Event]) -> Result<()> {
+        let lines: Vec<String> = events.iter().map(Event::line).collect();
+        self.append_lines(&lines, events.to_vec())
     }
 
     /// Appends a stored event line as it is, with or without its line end.
@@ -126,26 +132,32 @@ impl TaskTxn {
         let event = event.ok_or_else(|| {
             Failure::internal("what should be appended to an event log is not one event")
         })?;
-        let line = format!("{line}\n").into_bytes();
+        self.append_lines(&[format!("{line}\n")], vec![event])
+    }
+
+    fn append_lines(&mut self, lines: &[String], events: Vec<Event>) -> Result<()> {
+        let all = lines.concat().into_bytes();
+        let of_lifecycle = lines.iter().zip(&events).filter(|(_, event)| event.is_lifecycle());
+        let of_lifecycle: String = of_lifecycle.map(|(line, _)| line.as_str()).collect();
 
         let (first, copies) =
             self.logs.split_first_mut().expect("a transaction has at least one log");
         let before = first.metadata()?.len();
-        append_line(first, &line)?;
-        if event.is_lifecycle()
-            && let Err(error) = append_lifecycle(self.lifecycle.as_mut(), &line)
+        append_line(first, &all)?;
+        if !of_lifecycle.is_empty()
+            && let Err(error) = append_lifecycle(self.lifecycle.as_mut(), of_lifecycle.as_bytes())
         {
             first.set_len(before)?;
             first.sync_data()?;
             return Err(error);
         }
         for copy in copies {
-            // The event stands in the first log already; the next writer brings a copy that lags up to date.
-            drop(append_line(copy, &line));
+            // The events stand in the first log already; the next writer brings a copy that lags up to date.
+            drop(append_line(copy, &all));
         }
-        self.events.push(event);
+        self.events.extend(events);
         self.snapshot = replay(&self.events)
-            .expect("the log began with a task_created before the line was added");
+            .expect("the log began with a task_created before the lines were added");
         Ok(())
     }
 

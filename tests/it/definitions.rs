@@ -19,7 +19,8 @@ fn refused(sandbox: &Sandbox, name: &str, options: &[&str], code: &str) -> Value
     let (message, hint) = (error["message"].as_str().unwrap(), error["hint"].as_str().unwrap());
     assert_eq!(words.stderr, format!("Error: {message}\n  hint: {hint}\n"));
     sandbox.assert_unchanged(&before);
-    assert!(sandbox.traces().is_empty(), "{:?}", sandbox.traces());
+    let traces = sandbox.traces();
+    assert!(traces.is_empty(), "{traces:#?}");
     error
 }
 

@@ -72,9 +72,11 @@ fn an_engine_that_kills_its_supervisor_kills_itself() {
     sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
     let run = sandbox.start("Work");
     let daemon = sandbox.socket.peer("daemon");
-    sandbox.socket.peer("main").tell("go");
+    // Kept to the end: a fake whose test lets go of it ends by itself.
+    let main = sandbox.socket.peer("main");
+    main.tell("go");
     let end = run.ended();
-    assert!(daemon.is_dead());
+    assert!(daemon.is_dead() && main.is_dead());
     assert_killed(&sandbox, &end, "supervisor_killed", "warden");
 }
 

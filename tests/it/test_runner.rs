@@ -22,7 +22,10 @@ fn clone() -> Result<Sandbox, String> {
     sandbox.identify();
     // What is being tested is the tree as it is now, not as it was committed.
     for shipped in ["workers", "scripts", "prompts"] {
-        sandbox.sh(&format!("rm -rf {shipped} && cp -a {source}/{shipped} {shipped}"));
+        let copy = format!(
+            "rm -rf {shipped} && if [ -d {source}/{shipped} ]; then cp -a {source}/{shipped} .; fi"
+        );
+        sandbox.sh(&copy);
     }
     // A real and small part of the tests: those of the pure layer.
     sandbox.write(".lattice-test", "cargo test -q --locked -p lattice --lib model::\n");

@@ -47,8 +47,10 @@ impl Sandbox {
         collect("worktree", names_in(&lattice.join("worktrees")));
         if self.project.join(".git").is_dir() {
             collect("entry", names_in(&self.project.join(".git/worktrees")));
-            let listed = self.git(["worktree", "list"]);
-            collect("listed", listed.lines().skip(1).map(str::to_owned).collect());
+            // git fails when an entry goes away under it; that is one more reason to look again.
+            let listed = self.program(["git", "worktree", "list"]).run();
+            let lines = listed.stdout.lines().skip(1).chain(listed.stderr.lines());
+            collect("listed", lines.map(str::to_owned).collect());
         }
         collect("process", self.processes());
         traces

@@ -1,43 +1,40 @@
 //! The one loop in which a supervisor waits: for children, signals, the engine's output and the other supervisor.
 //! Whatever it waits for, it hears a stop and keeps the engine's pipe empty.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
-use lattice::model::outcome::Exit;
 use lattice::model::run::Spec;
 use lattice::process::channel::{Channel, Received};
-use lattice::process::helper::{HelperOutput, Helpers, scratch_file};
 use lattice::process::inherit;
 use lattice::process::pipe::LogPump;
-use lattice::process::reap::{self, Child as State};
-use lattice::process::spawn;
+use lattice::process::reap::{self};
 use lattice::process::table;
 use lattice::process::tree::{self, Plan, Swept};
 use lattice::process::watch::{STOP_SIGNALS, Watch};
-use lattice::runs::context::COOKIE;
 use lattice::runs::end::hands::Hands;
 use lattice::runs::spare;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::messages::Message;
 
 /// Grace of the sweep after an engine that has exited by itself, and of helpers that are late.
-const SHORT_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const SHORT_GRACE: Duration = Duration::from_secs(2);
+
+/// Stops that come this close together are one.
+const ECHO: Duration = Duration::from_millis(250);
 
 /// What a supervisor waits with.
 pub(crate) struct Loop {
-    run: RunId,
+    pub(crate) run: RunId,
     /// What a person who watches is told, beside the other supervisor.
     pub(crate) narrate: fn(&Message),
     /// The caller's, for what helpers make.
-    umask: u32,
+    pub(crate) umask: u32,
     watch: Watch,
     pub(crate) log: Option<LogPump>,
     /// The other supervisor.
@@ -48,6 +45,7 @@ pub(crate) struct Loop {
     pub(crate) peer_gone: bool,
     /// When the engine last printed something.
     pub(crate) last_output: Instant,
+    last_stop: Option<Instant>,
     /// Set by every SIGCHLD.
     child_ended: bool,
     /// While this is set, a stop or this file ends helpers before their time.
@@ -73,6 +71,7 @@ impl Loop {
             messages: Vec::new(),
             peer_gone: false,
             last_output: Instant::now(),
+            last_stop: None,
             child_ended: false,
             interrupted_by: None,
         })
@@ -90,9 +89,20 @@ impl Loop {
         watched.extend(self.peer.as_ref().filter(|_| !self.peer_gone).map(AsFd::as_fd));
         let woken = self.watch.wait(&watched, deadline)?;
         self.child_ended |= woken.signals.contains(&Signal::SIGCHLD);
-        self.stops.extend(woken.signals.into_iter().filter(|signal| STOP_SIGNALS.contains(signal)));
+        self.note_stops(&woken.signals);
         self.take_output()?;
         self.take_messages()
+    }
+
+    /// Whoever ends a session or a service tells both supervisors at once, and each tells the other: that is one stop.
+    fn note_stops(&mut self, signals: &[Signal]) {
+        let wanted: Vec<Signal> =
+            signals.iter().copied().filter(|signal| STOP_SIGNALS.contains(signal)).collect();
+        let echo = self.last_stop.is_some_and(|last| last.elapsed() < ECHO);
+        if let Some(&first) = wanted.first().filter(|_| !echo) {
+            self.stops.push(first);
+            self.last_stop = Some(Instant::now());
+        }
     }
 
     /// Everything that the engine has printed up to now.
@@ -155,107 +165,6 @@ impl Loop {
             Ok(self.stops.len() > before)
         })
     }
-
-    /// Whether the helper came to its end within its limit and without being interrupted.
-    fn wait_for_helper(&mut self, child: &Child, limit: Duration) -> io::Result<bool> {
-        let deadline = Instant::now() + limit;
-        while Instant::now() < deadline && !self.is_interrupted() {
-            if self.wait_at_most(child, Duration::ZERO)? {
-                return Ok(true);
-            }
-            self.turn(Some(deadline))?;
-        }
-        self.wait_at_most(child, Duration::ZERO)
-    }
-
-    fn wait_at_most(&mut self, child: &Child, limit: Duration) -> io::Result<bool> {
-        let deadline = Instant::now() + limit;
-        let pid = child.id().cast_signed();
-        while reap::peek(pid) == State::Running {
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            self.turn(Some(deadline))?;
-        }
-        Ok(true)
-    }
-
-    /// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's.
-    fn through_helper_role(&self, command: &Command) -> Command {
-        let mut helper = spawn::own_role("helper");
-        helper
-            .args([Pid::this().to_string(), self.umask.to_string()])
-            .arg(command.get_program())
-            .args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => helper.env(name, value),
-                None => helper.env_remove(name),
-            };
-        }
-        if let Some(directory) = command.get_current_dir() {
-            helper.current_dir(directory);
-        }
-        helper.env(COOKIE, self.run.as_str()).process_group(0);
-        helper
-    }
-
-    fn is_interrupted(&self) -> bool {
-        let Some(request) = &self.interrupted_by else { return false };
-        !self.stops.is_empty() || fs_err::symlink_metadata(request).is_ok()
-    }
-
-    /// TERM first: on KILL git would leave its lock files. Then KILL in any case: the group may hold more than its
-    /// leader, whose zombie keeps the number ours until it is collected.
-    fn end_helper(&mut self, child: &Child) -> io::Result<()> {
-        let group = Pid::from_raw(child.id().cast_signed());
-        let _gone = killpg(group, Signal::SIGTERM);
-        self.wait_at_most(child, SHORT_GRACE)?;
-        let _gone = killpg(group, Signal::SIGKILL);
-        self.wait_at_most(child, SHORT_GRACE).map(drop)
-    }
-}
-
-impl Helpers for Loop {
-    fn run(
-        &mut self,
-        command: Command,
-        stdin: Option<Vec<u8>>,
-        limit: Duration,
-    ) -> io::Result<HelperOutput> {
-        let (mut stdout, mut stderr) = (scratch_file()?, scratch_file()?);
-        let mut command = self.through_helper_role(&command);
-        if let Some(bytes) = stdin {
-            let mut file = scratch_file()?;
-            file.write_all(&bytes)?;
-            file.seek(SeekFrom::Start(0))?;
-            command.stdin(Stdio::from(file));
-        }
-        command.stdout(Stdio::from(stdout.try_clone()?)).stderr(Stdio::from(stderr.try_clone()?));
-        let child = command.spawn()?;
-        let in_time = self.wait_for_helper(&child, limit)?;
-        if !in_time {
-            self.end_helper(&child)?;
-        }
-        let exit = match reap::collect(child.id().cast_signed()) {
-            State::Exited(exit) => exit,
-            State::Running | State::Unknown => Exit::default(),
-        };
-        Ok(HelperOutput {
-            code: exit.code,
-            signal: exit.signal,
-            timed_out: !in_time,
-            stdout: contents(&mut stdout)?,
-            stderr: contents(&mut stderr)?,
-        })
-    }
-}
-
-fn contents(file: &mut std::fs::File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 impl Hands for Loop {

@@ -10,6 +10,7 @@ mod engine_env;
 mod exits;
 mod finish;
 mod gate;
+mod helpers;
 mod launch;
 mod loops;
 mod messages;

@@ -38,11 +38,22 @@ pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
         .run_id()
         .ok_or_else(|| Failure::new(Code::Usage, format!("{} is no run", directory.display())))?;
     let spec = run.spec()?;
-    std::env::set_current_dir(&spec.lattice_dir).map_err(|error| {
-        Failure::io(format_args!("failed to enter `{}`", spec.lattice_dir.display()), error)
+    let layout = layout_of(&run)?;
+    std::env::set_current_dir(&layout.dir).map_err(|error| {
+        Failure::io(format_args!("failed to enter `{}`", layout.dir.display()), error)
     })?;
-    let layout = Layout { root: spec.project_root.clone(), dir: spec.lattice_dir.clone() };
     Ok((Seat { id, run, spec, layout, life, foreground: false }, Channel::new(handed.stdout)))
+}
+
+/// Where the directory is now: the project may have been moved since the spec was written.
+fn layout_of(run: &RunDir) -> Result<Layout> {
+    let dir = run.path().parent().and_then(Path::parent);
+    match dir.and_then(|dir| Some((dir, dir.parent()?))) {
+        Some((dir, root)) => Ok(Layout { root: root.to_owned(), dir: dir.to_owned() }),
+        None => {
+            Err(Failure::new(Code::Usage, format!("{} is in no project", run.path().display())))
+        }
+    }
 }
 
 impl Seat {

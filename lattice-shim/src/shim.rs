@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lattice::model::event::Event;
 use lattice::model::failure::{Failure, Result};
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
+use lattice::process::inherit;
 use lattice::process::pipe::LogPump;
 use lattice::process::reap::{self, Usage};
 use lattice::runs::end;
@@ -125,7 +126,10 @@ impl Shim<'_> {
     fn announce(&mut self) {
         let line = fs_err::read(self.seat.run.started()).ok().filter(|_| self.seat.spec.record);
         if let Some(event) = line.and_then(|line| Event::parse(line.trim_ascii_end())) {
+            // What a hook leaves behind is not the engine's: it goes to the warden, which leaves it alone.
+            drop(inherit::adopt_orphans(false));
             end::fire(&self.seat.layout, &event, &mut self.turns);
+            drop(inherit::adopt_orphans(true));
         }
     }
 

@@ -53,16 +53,17 @@ fn is_wanted(seat: &Seat, cli: &mut Channel) -> Result<bool> {
         match cli.receive_within(UNTIL_ANSWERED)? {
             Received::Line(answer) => return Ok(answer == GO),
             Received::Nothing => {}
-            Received::Closed => return Ok(has_begun(seat)),
+            Received::Closed => return has_begun(seat),
         }
     }
 }
 
-fn has_begun(seat: &Seat) -> bool {
-    let Some(start) = examine::start_line(&seat.layout, &seat.spec) else { return false };
+/// Where the log cannot be read this warden gives up, and leaves the directory to a reaper that can.
+fn has_begun(seat: &Seat) -> Result<bool> {
+    let Some(start) = examine::start_line(&seat.layout, &seat.spec)? else { return Ok(false) };
     // EEXIST: the CLI came that far. Any other failure leaves the log's line as the only proof, which is enough.
     drop(replace::publish_exclusive(&seat.run.started(), start.as_bytes()));
-    true
+    Ok(true)
 }
 
 /// What the warden knows of the shim and, from the shim, of the engine.

@@ -1,6 +1,5 @@
 //! The run's own checkout: added at the frozen commit, with what the definition copies and links into it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -9,8 +8,9 @@ use lattice::git::{command, repository, worktree};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::run::Spec;
 use lattice::process::helper::Helpers;
-use lattice::process::identity;
+use lattice::process::{identity, spawn};
 
+const COPY_LIMIT: Duration = Duration::from_hours(1);
 const STATUS_LIMIT: Duration = Duration::from_mins(1);
 
 /// Makes the worktree of a run that wants one.
@@ -30,7 +30,7 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
     );
     worktree::add(helpers, &repository, path, &spec.commit_sha, &reason, &mut thread::sleep)?;
     for below in &spec.copy {
-        copy(&spec.project_root.join(below), &make_room(spec, below)?)?;
+        copy(&spec.project_root.join(below), &make_room(spec, below)?, helpers)?;
     }
     for below in &spec.link {
         fs_err::os::unix::fs::symlink(spec.project_root.join(below), make_room(spec, below)?)?;
@@ -46,21 +46,21 @@ fn make_room(spec: &Spec, below: &Path) -> Result<PathBuf> {
     Ok(target)
 }
 
-/// Files with their modes, directories whole, links as links.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let metadata = fs_err::symlink_metadata(from)?;
-    if metadata.is_symlink() {
-        return fs_err::os::unix::fs::symlink(fs_err::read_link(from)?, to);
+/// By cp(1): modes, times and links as they are, clones where the file system has them, and a stop is heard.
+fn copy(from: &Path, to: &Path, helpers: &mut dyn Helpers) -> Result<()> {
+    let mut cp = spawn::command("cp");
+    cp.arg("-a").arg("--").arg(from).arg(to);
+    let output = helpers.run(cp, None, COPY_LIMIT)?;
+    if output.success() {
+        return Ok(());
     }
-    if !metadata.is_dir() {
-        return fs_err::copy(from, to).map(drop);
-    }
-    fs_err::create_dir_all(to)?;
-    for entry in fs_err::read_dir(from)? {
-        let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
+    let why = String::from_utf8_lossy(&output.stderr);
+    let message = format!(
+        "cannot copy {}: {}",
+        from.display(),
+        why.lines().next().unwrap_or("it took too long")
+    );
+    Err(Failure::new(Code::WorktreeError, message))
 }
 
 /// Whether the main checkout has changes, untracked files included, that the worktree does not see.

@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use super::repository::{is_object_name, object_name};
 use super::scene::{Scene, index_path};
-use super::{changes, command, submodules, tips};
+use super::{changes, command, plain, submodules, tips};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::process::helper::Helpers;
@@ -185,7 +185,8 @@ fn commit(name: Option<String>, tree: Option<String>) -> Option<Commit> {
 /// `HEAD` leads to no commit: fine on a branch that is yet to be born, lost work if it names one that is gone.
 fn stands_nowhere(scene: &Scene<'_>) -> Result<Option<Commit>> {
     let entry = scene.entry.expect("without an entry the base was asked for twice");
-    let content = fs_err::read_to_string(entry.join("HEAD")).unwrap_or_default();
+    let content = plain::read(&entry.join("HEAD")).unwrap_or_default();
+    let content = String::from_utf8_lossy(&content);
     if is_object_name(content.trim()) {
         let message = format!("the commit {} that the worktree stands on is gone", content.trim());
         return Err(Failure::new(Code::GitError, message));

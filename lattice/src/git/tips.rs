@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::command;
+use super::plain;
 use super::repository::is_object_name;
 use super::salvage::Points;
 use super::scene::Scene;
@@ -46,7 +47,7 @@ pub(super) fn named(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<BTreeSet<S
 
 /// A file that is missing or cannot be read names nothing.
 fn read_names(path: &Path, names: &mut BTreeSet<String>) {
-    if let Ok(content) = fs_err::read(path) {
+    if let Ok(content) = plain::read(path) {
         collect(&content, names);
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::command;
+use super::plain;
 use super::repository::Repository;
 use crate::model::failure::{Code, Failure, Result};
 use crate::process::helper::Helpers;
@@ -80,7 +81,7 @@ pub fn entry(common_dir: &Path, worktree: &Path) -> Option<PathBuf> {
     if !fs_err::symlink_metadata(&entry).ok()?.is_dir() {
         return None;
     }
-    let content = match fs_err::read(entry.join("gitdir")) {
+    let content = match plain::read(&entry.join("gitdir")) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(entry),
         Err(_) => return None,

@@ -22,6 +22,16 @@ impl HelperOutput {
 
 /// Runs one helper to its end, at most for `limit`; a helper that is late gets TERM, then KILL, with its group.
 pub trait Helpers {
+    /// For hooks: what they print goes nowhere, and what they leave behind is not marked as anybody's.
+    fn run_unheard(
+        &mut self,
+        command: Command,
+        stdin: Vec<u8>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput> {
+        self.run(command, Some(stdin), limit)
+    }
+
     fn run(
         &mut self,
         command: Command,

@@ -219,7 +219,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
-    Failure::new(Code::IoError, format!("{} cannot be understood: {error}", path.display()))
+    Failure::new(Code::ValidationError, format!("{} cannot be understood: {error}", path.display()))
 }
 
 /// Everything in `runs/`: the runs, and what crashes left.

@@ -1,11 +1,15 @@
 //! The proof that a run is dead, in the order that keeps the living safe: store, boot, machine, pid namespace.
 
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::directory::RunDir;
 use super::store;
-use crate::model::event::PROCESS_STARTED;
-use crate::model::failure::Result;
+use crate::model::event::{Event, PROCESS_STARTED};
+use crate::model::failure::{Code, Result};
 use crate::model::outcome::{Facts, Reason, Survivors};
 use crate::model::run::Spec;
 use crate::model::time;
@@ -26,11 +30,17 @@ pub enum Verdict {
 /// `forced`: a person vouches that nobody runs it; only "never ran" is still looked at.
 pub fn examine(layout: &Layout, run: &RunDir, spec: &Spec, forced: bool) -> Result<Verdict> {
     // A debug run has no start line; what it has made is there all the same.
-    if spec.record && !has_started(layout, run, spec) {
+    if spec.record && !has_started(layout, run, spec)? {
         return Ok(Verdict::NeverRan);
     }
     if forced {
         return Ok(dead(run, Reason::SupervisorLost, Survivors::None));
+    }
+    if is_copy(run, spec) {
+        return Ok(Verdict::Leave(format!(
+            "its directory is a copy: the run is that of {}",
+            spec.lattice_dir.display()
+        )));
     }
     if store::read(layout)?.as_deref() != Some(&spec.store) {
         return Ok(Verdict::Leave("it was started in another copy of this directory".to_owned()));
@@ -51,6 +61,17 @@ pub fn examine(layout: &Layout, run: &RunDir, spec: &Spec, forced: bool) -> Resu
     }
     // No process outlives its boot.
     Ok(dead(run, Reason::MachineRebooted, Survivors::None))
+}
+
+/// A copied project has the store, the host and the boot of the original, and locks that nobody holds.
+fn is_copy(run: &RunDir, spec: &Spec) -> bool {
+    let original = spec.lattice_dir.join("runs").join(spec.run_id.as_str());
+    let same =
+        |one: &Metadata, other: &Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    match (fs_err::metadata(original), fs_err::metadata(run.path())) {
+        (Ok(original), Ok(here)) => !same(&original, &here),
+        _ => false,
+    }
 }
 
 /// The same kernel gave us the lock, so both supervisors are dead; what they left may be out of sight.
@@ -80,17 +101,33 @@ fn dead(run: &RunDir, reason: Reason, survivors: Survivors) -> Verdict {
     Verdict::Dead(Facts { survivors, stop_requested, ..Facts::new(reason) })
 }
 
-fn has_started(layout: &Layout, run: &RunDir, spec: &Spec) -> bool {
-    let files = [run.started(), run.engine(), run.terminal()];
-    files.iter().any(|path| fs_err::symlink_metadata(path).is_ok())
-        || start_line(layout, spec).is_some()
+/// "No" only where everything could be read: what cannot be looked at now may be there.
+fn has_started(layout: &Layout, run: &RunDir, spec: &Spec) -> Result<bool> {
+    for path in [run.started(), run.engine(), run.terminal()] {
+        if !is_missing(&path)? {
+            return Ok(true);
+        }
+    }
+    Ok(start_line(layout, spec)?.is_some())
+}
+
+/// Whether nothing is there. An error other than that is one, never a "no".
+pub fn is_missing(path: &Path) -> io::Result<bool> {
+    match fs_err::symlink_metadata(path) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// The start event of the run as it stands in its task's log.
-pub fn start_line(layout: &Layout, spec: &Spec) -> Option<String> {
-    let (events, _, _) = task::read_task(layout, &spec.task_id).ok()?;
-    let start = events
-        .iter()
-        .find(|event| event.kind() == PROCESS_STARTED && event.id() == spec.run_id.as_str())?;
-    Some(start.line())
+pub fn start_line(layout: &Layout, spec: &Spec) -> Result<Option<String>> {
+    let events = match task::read_task(layout, &spec.task_id) {
+        Ok((events, _, _)) => events,
+        Err(failure) if failure.code() == Code::NotFound => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let is_start =
+        |event: &&Event| event.kind() == PROCESS_STARTED && event.id() == spec.run_id.as_str();
+    Ok(events.iter().find(is_start).map(Event::line))
 }

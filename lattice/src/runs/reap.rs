@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
 use super::directory::{self, LifeLock, RunDir, Take};
-use super::examine::{Verdict, examine};
+use super::examine::{Verdict, examine, is_missing};
 use super::handover::{self, Role};
 use super::lost;
 use crate::model::event::Event;
@@ -145,12 +145,7 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
     let id = run.run_id().expect("a directory is only taken under the name of a run");
     let spec = match run.spec() {
         Ok(spec) => spec,
-        Err(_) if is_empty_shell(run) => return removed(remove(run).map_err(Into::into), id, None),
-        // A newer version's is left to the newer binaries.
-        Err(failure) if failure.code() == Code::VersionMismatch => {
-            return left(id, None, &failure.to_string());
-        }
-        Err(failure) => return set_aside(run, id, &failure),
+        Err(failure) => return without_spec(run, id, &failure),
     };
     let task = Some(spec.task_id.clone());
     match examine(&ctx.layout, run, &spec, forced) {
@@ -196,6 +191,16 @@ pub fn remove_unborn(layout: &Layout, run: &RunDir, spec: &Spec) -> Result<()> {
     Ok(delete::delete_tree(&old)?)
 }
 
+/// Only what was read and makes no sense is set aside. A newer version's spec is left to the newer binaries, and
+/// one that could not be read to the next call.
+fn without_spec(run: &RunDir, id: RunId, failure: &Failure) -> Begun {
+    match is_empty_shell(run) {
+        Ok(true) => removed(remove(run).map_err(Into::into), id, None),
+        Ok(false) if failure.code() == Code::ValidationError => set_aside(run, id, failure),
+        Ok(false) | Err(_) => left(id, None, &failure.to_string()),
+    }
+}
+
 /// A spec that nobody can read leads nowhere, but may be all that is known of a worktree: kept under another
 /// name. The run is then one that is open in its log without a directory.
 fn set_aside(run: &RunDir, id: RunId, failure: &Failure) -> Begun {
@@ -207,9 +212,13 @@ fn set_aside(run: &RunDir, id: RunId, failure: &Failure) -> Begun {
 }
 
 /// Without a spec, a start and an end there is nothing that leads anywhere from here.
-fn is_empty_shell(run: &RunDir) -> bool {
-    let files = [run.file("spec.json"), run.started(), run.terminal()];
-    files.iter().all(|path| fs_err::symlink_metadata(path).is_err())
+fn is_empty_shell(run: &RunDir) -> io::Result<bool> {
+    for path in [run.file("spec.json"), run.started(), run.terminal()] {
+        if !is_missing(&path)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The finisher's last line says how it went; its silence means that it was killed, and the next call goes on.

@@ -106,7 +106,7 @@ fn report(definition: &Definition, snapshot: &Snapshot) -> Option<ReportSpec> {
 }
 
 fn seconds(value: Option<f64>) -> Option<Duration> {
-    Duration::try_from_secs_f64(value?).ok()
+    Some(Duration::try_from_secs_f64(value?).unwrap_or(LONGEST))
 }
 
 /// At most the longest that a run may take: sums of these never overflow a clock.

@@ -27,6 +27,7 @@ pub fn stop(
     now: bool,
     wanted: &mut dyn FnMut() -> bool,
 ) -> Result<Event> {
+    wait::refuse_own(ctx, run)?;
     if let Some(event) = query::terminal(ctx, run, task)? {
         return Ok(event);
     }

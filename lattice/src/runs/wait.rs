@@ -55,7 +55,7 @@ pub fn wait(
     }
 }
 
-fn refuse_own(ctx: &Context, run: &RunId) -> Result<()> {
+pub(super) fn refuse_own(ctx: &Context, run: &RunId) -> Result<()> {
     if ctx.own_run.as_ref() != Some(run) {
         return Ok(());
     }

@@ -43,5 +43,5 @@ fn run<H: Helpers + ?Sized>(layout: &Layout, event: &Event, hook: &Hook, helpers
     command.envs(hook_env(&layout.dir, event)).env_remove(COOKIE);
     let stdin = json::compact(&event.to_value()).into_bytes();
     // Its exit status is ignored by contract, and a supervisor has no place to print that it did not start.
-    drop(helpers.run(command, Some(stdin), LIMIT));
+    drop(helpers.run_unheard(command, stdin, LIMIT));
 }

@@ -1,5 +1,6 @@
 //! E3: the record's line goes into the task's log, under its locks, unless an end is there.
 
+use std::io;
 use std::time::SystemTime;
 
 use super::sequence::End;
@@ -25,7 +26,8 @@ pub(super) fn append(end: &End<'_>, record: &Event) -> Result<()> {
         match fs_err::read_to_string(end.run.started()) {
             Ok(line) => txn.append_raw(&line)?,
             // Neither a line nor its copy: it never was a run, and gets no end.
-            Err(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
     }
     let ended = txn.events().iter().any(|event| event.ended_run() == Some(run));

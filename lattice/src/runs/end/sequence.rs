@@ -54,7 +54,7 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
     {
         return Ok((record, Ending::Left(failure)));
     }
-    clear::worktree(end, &record)?;
+    let cleared = clear::worktree(end, &record);
     if end.spec.record {
         hands.let_orphans_go()?;
         hooks::fire_once(end, &record, hands);
@@ -62,8 +62,11 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
     } else {
         retire::keep_report(end, &record)?;
     }
-    retire::directory(end)?;
-    Ok((record, Ending::Whole))
+    // The directory leads to the worktree, so it stays as long as that does without being named in the record.
+    match cleared {
+        Ok(()) => retire::directory(end).map(|()| (record, Ending::Whole)),
+        Err(failure) => Ok((record, Ending::Left(failure))),
+    }
 }
 
 /// E1 and E2. A helper of E1 may have left processes behind, so the sweep comes once more before the record.
@@ -97,7 +100,8 @@ fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Even
 /// E3. The worktree is cleared before the first retry: on a full disk that may be the space which is missing.
 fn publish_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Result<()> {
     let Err(first) = publish::append(end, record) else { return Ok(()) };
-    clear::worktree(end, record)?;
+    // Done again, and its failure told, when the line is written.
+    drop(clear::worktree(end, record));
     patiently(hands, first, &mut || publish::append(end, record))
 }
 

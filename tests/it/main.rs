@@ -14,6 +14,8 @@ mod tidy;
 
 /// `create`, `show`, `list`, `comment`, `attach`: exact output, exact bytes.
 mod tracker;
+/// `archive`, `unarchive`.
+mod tracker_archive;
 /// `init`, and what it completes.
 mod tracker_init;
 /// What the tracker's commands refuse.

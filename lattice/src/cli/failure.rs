@@ -22,6 +22,9 @@ pub(crate) fn exit_code(out: &Out, result: Result<()>) -> ExitCode {
 }
 
 fn report(out: &Out, failure: &Failure) -> ExitCode {
+    if out.is_answered() {
+        return ExitCode::from(failure.code().exit_status());
+    }
     // Wrong words are told like the parser tells them: in text, whatever form the answer would have had.
     let in_json = out.is_json() && failure.code() != Code::Usage;
     let written = in_json && out.error(as_json(failure)).and_then(|()| out.flush()).is_ok();

@@ -5,16 +5,19 @@
 pub(crate) mod archive;
 pub(crate) mod assign;
 pub(crate) mod attach;
+pub(crate) mod backfill_ids;
 pub(crate) mod branch_link;
 pub(crate) mod branch_unlink;
 pub(crate) mod caller;
 pub(crate) mod change;
+pub(crate) mod codes;
 pub(crate) mod comment;
 pub(crate) mod comment_delete;
 pub(crate) mod comment_edit;
 pub(crate) mod comments;
 pub(crate) mod complete;
 pub(crate) mod create;
+pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod freshness;
@@ -28,6 +31,7 @@ pub(crate) mod moving;
 pub(crate) mod next;
 pub(crate) mod out;
 pub(crate) mod react;
+pub(crate) mod rebuild;
 pub(crate) mod runs;
 pub(crate) mod session;
 pub(crate) mod show;
@@ -117,6 +121,11 @@ enum Command {
     Event(event::EventArgs),
     Archive(archive::ArchiveArgs),
     Unarchive(unarchive::UnarchiveArgs),
+    Doctor(doctor::DoctorArgs),
+    Rebuild(rebuild::RebuildArgs),
+    SetProjectCode(codes::SetProjectCodeArgs),
+    SetSubprojectCode(codes::SetSubprojectCodeArgs),
+    BackfillIds(backfill_ids::BackfillIdsArgs),
     #[command(subcommand)]
     Worker(worker::command::WorkerCommand),
 }
@@ -157,6 +166,11 @@ fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::Event(args) => event::event(session, &args),
         Command::Archive(args) => archive::archive(session, &args),
         Command::Unarchive(args) => unarchive::unarchive(session, &args),
+        Command::Doctor(args) => doctor::doctor(session, &args),
+        Command::Rebuild(args) => rebuild::rebuild(session, &args),
+        Command::SetProjectCode(args) => codes::set_project_code(session, &args),
+        Command::SetSubprojectCode(args) => codes::set_subproject_code(session, &args),
+        Command::BackfillIds(args) => backfill_ids::backfill_ids(session, &args),
         Command::Worker(command) => worker::command::worker(session, command),
     }
 }

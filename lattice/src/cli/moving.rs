@@ -74,7 +74,9 @@ impl<'a> Move<'a> {
             }
         }
         if !out.is_json() {
-            failed.iter().for_each(|(id, why)| out.note(format_args!("  Failed {id}: {why}")));
+            for (id, why) in &failed {
+                out.note(format_args!("  Failed {id}: {why}"));
+            }
         }
         out.end_without_blank_line();
         let refused: Vec<Value> = failed

@@ -30,6 +30,7 @@ pub(crate) struct Out {
     closed: Cell<bool>,
     /// An envelope ends with an empty line, like that of the Python tool; some of its commands have none.
     blank_line: Cell<bool>,
+    answered: Cell<bool>,
 }
 
 impl Out {
@@ -44,6 +45,7 @@ impl Out {
             kept: RefCell::default(),
             closed: Cell::new(false),
             blank_line: Cell::new(true),
+            answered: Cell::new(false),
         }
     }
 
@@ -87,6 +89,15 @@ impl Out {
     /// Keeps an answer that a failure is about to go with.
     pub(crate) fn keep(&self, data: Value) {
         self.kept.replace(Some(data));
+    }
+
+    /// The answer tells the failure already: only the exit status is left to say it.
+    pub(crate) fn answered(&self) {
+        self.answered.set(true);
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered.get()
     }
 
     pub(crate) fn end_without_blank_line(&self) {

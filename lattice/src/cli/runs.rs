@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lattice::model::failure::Result;
 use lattice::runs::context::{Context, DEPTH};
 use lattice::runs::reap::{self, Action, Reaped};
 use lattice::storage::layout::Layout;
@@ -41,6 +42,18 @@ fn find_shim(caller: &Caller) -> PathBuf {
 /// Ends dead runs before run state is shown. What cannot be ended yet is one line; it never stops a command.
 pub(crate) fn reap_dead(session: &Session, ctx: &Context) {
     match reap::all(ctx, reap::PATIENCE) {
+        Ok(reaped) => tell_unfinished(session, &reaped),
+        Err(failure) => session.out.warn(format_args!("dead runs could not be ended: {failure}")),
+    }
+}
+
+/// The same for a command that needs the runs ended before it goes on, but not at any price.
+pub(crate) fn reap_first(
+    session: &Session,
+    ctx: &Context,
+    reap: impl FnOnce(&Context, Duration) -> Result<Vec<Reaped>>,
+) {
+    match reap(ctx, Duration::from_secs(30)) {
         Ok(reaped) => tell_unfinished(session, &reaped),
         Err(failure) => session.out.warn(format_args!("dead runs could not be ended: {failure}")),
     }

@@ -3,6 +3,7 @@
 pub mod context;
 pub mod create;
 pub mod directory;
+pub mod doctor;
 pub mod end;
 pub mod examine;
 pub mod halt;

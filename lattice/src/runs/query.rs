@@ -123,6 +123,12 @@ fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {
     }
 }
 
+/// What a run that is open in a log is doing.
+pub fn state_of(ctx: &Context, run: &RunId) -> State {
+    let directory = RunDir::at(ctx.layout.run_dir(run));
+    state(&directory, directory.engine_identity().is_some())
+}
+
 fn state(directory: &RunDir, has_engine: bool) -> State {
     if !directory.exists() {
         State::Unsupervised

@@ -2,14 +2,18 @@
 
 pub mod append;
 pub mod artifact;
+pub mod config_file;
 pub mod definitions;
 pub mod delete;
+pub mod doctor;
 pub mod gitfiles;
 pub mod layout;
+pub mod lifecycle;
 pub mod lock;
 pub mod log;
 mod mounts;
 pub mod plan;
+pub mod rebuild;
 pub mod replace;
 pub mod scaffold;
 pub mod task;

@@ -3,15 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use fs_err::OpenOptions;
-use serde_json::json;
-
 use super::gitfiles;
 use super::layout::Layout;
 use super::replace::publish_exclusive;
+use super::task::short_ids;
 use crate::model::config::Config;
 use crate::model::failure::Result;
-use crate::model::json;
+use fs_err::OpenOptions;
 
 /// Everything but the configuration; `true` if a file was missing. `context` is the text for `context.md`.
 pub fn complete(layout: &Layout, config: &Config, context: &str) -> Result<bool> {
@@ -23,12 +21,14 @@ pub fn complete(layout: &Layout, config: &Config, context: &str) -> Result<bool>
     // Like all logs it has the mode that the umask gives.
     OpenOptions::new().append(true).create(true).open(layout.lifecycle_log())?;
     let mut was_missing = gitfiles::ensure(layout)?;
-    if config.project_code().is_some() {
-        let ids = json!({"map": {}, "next_seqs": {}, "schema_version": 2});
-        was_missing |= publish(&layout.ids(), json::pretty(&ids).as_bytes())?;
-    }
+    was_missing |= ensure_ids(layout, config)?;
     was_missing |= publish(&layout.dir.join("context.md"), context.as_bytes())?;
     Ok(was_missing)
+}
+
+/// An index of short IDs, where there is a project code for them; `true` if it was missing.
+pub fn ensure_ids(layout: &Layout, config: &Config) -> Result<bool> {
+    Ok(config.project_code().is_some() && short_ids::ensure(layout)?)
 }
 
 /// Writes the configuration; `false` if there is one already. It comes last: as long as it is missing, the next

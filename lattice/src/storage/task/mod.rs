@@ -1,6 +1,8 @@
 //! Tasks on disk: every change starts from a replay of the log under its lock; the snapshot is written from that.
 
+pub mod backfill;
 mod create;
+pub mod named;
 mod read;
 mod relocate;
 pub mod short_ids;
@@ -10,7 +12,8 @@ mod txn;
 
 pub use create::{NewTask, create_task};
 pub use read::{
-    list_snapshots, open_runs_of, read_config, read_open_runs, read_task, resolve_task,
+    list_snapshots, open_runs_of, read_config, read_open_runs, read_task, resolve_task, task_ids,
 };
 pub use relocate::Relocated;
 pub use txn::TaskTxn;
+pub(super) use txn::{open_log, with_unknown_keys};

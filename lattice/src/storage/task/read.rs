@@ -72,7 +72,7 @@ pub fn list_snapshots(
     // By file name; a task that is in both places is active.
     let mut found = BTreeMap::new();
     for (tasks, events, archived) in places(layout, include_archived) {
-        for task in task_names(&tasks, "json", &mut warnings).into_iter().chain(task_names(
+        for task in task_ids(&tasks, "json", &mut warnings).into_iter().chain(task_ids(
             &events,
             "jsonl",
             &mut warnings,
@@ -94,7 +94,7 @@ pub fn list_snapshots(
 pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
     let mut candidates = Vec::new();
     for (tasks, _, _) in places(layout, true) {
-        for task in task_names(&tasks, "json", &mut Vec::new()) {
+        for task in task_ids(&tasks, "json", &mut Vec::new()) {
             let text =
                 fs_err::read_to_string(tasks.join(format!("{task}.json"))).unwrap_or_default();
             if text.contains("\"active_processes\"") {
@@ -132,7 +132,7 @@ fn places(layout: &Layout, include_archived: bool) -> Vec<(PathBuf, PathBuf, boo
 }
 
 /// Tasks that have a file in a directory. Other files, such as `_lifecycle.jsonl`, are no task's.
-fn task_names(dir: &Path, extension: &str, warnings: &mut Vec<String>) -> Vec<TaskId> {
+pub fn task_ids(dir: &Path, extension: &str, warnings: &mut Vec<String>) -> Vec<TaskId> {
     let entries = match fs_err::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),

@@ -125,8 +125,9 @@ impl TaskTxn {
             .expect("a log that begins with task_created still does with one event more");
         let bytes = old.map(fs_err::read).transpose()?.unwrap_or_default();
         let text = with_unknown_keys(&state, &bytes).file_text();
-        let like = old.unwrap_or(&to.snapshot);
-        let snapshot = Prepared::new(&to.snapshot, like, |file| file.write_all(text.as_bytes()))?;
+        let snapshot = Prepared::new(&to.snapshot, old.unwrap_or(&to.snapshot), |file| {
+            file.write_all(text.as_bytes())
+        })?;
         Ok(Arrival { log, snapshot })
     }
 

@@ -1,5 +1,6 @@
 //! `ids.json`: short IDs such as `QX-12` and the tasks they name. Writes take the lock key `ids_json`, alone.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::{Map, Value, json};
@@ -12,7 +13,7 @@ use crate::storage::layout::Layout;
 use crate::storage::lock::{self, IDS_KEY};
 use crate::storage::replace::replace;
 
-type Index = Map<String, Value>;
+pub(super) type Index = Map<String, Value>;
 
 /// Takes the next number for this prefix and notes the task under it. If the task is never written, the number
 /// is lost, which hurts nobody.
@@ -30,6 +31,20 @@ pub fn allocate(layout: &Layout, prefix: &str, task: &TaskId) -> Result<String> 
     Ok(short_id)
 }
 
+/// Makes an index if there is none; `true` if there was none. Tasks may have short IDs already: an empty index
+/// would give them out again.
+pub fn ensure(layout: &Layout) -> Result<bool> {
+    if fs_err::symlink_metadata(layout.ids()).is_ok() {
+        return Ok(false);
+    }
+    let _locks = lock::acquire(layout, &[IDS_KEY.to_owned()])?;
+    if fs_err::symlink_metadata(layout.ids()).is_ok() {
+        return Ok(false);
+    }
+    replace(&layout.ids(), json::pretty(&Value::Object(rebuilt(layout))).as_bytes())?;
+    Ok(true)
+}
+
 /// The task that a short ID names: by the index, else by whichever snapshot has it.
 pub fn look_up(layout: &Layout, short_id: &str) -> Option<TaskId> {
     let short_id = short_id.to_ascii_uppercase();
@@ -40,6 +55,26 @@ pub fn look_up(layout: &Layout, short_id: &str) -> Option<TaskId> {
         let (snapshots, _) = list_snapshots(layout, true);
         snapshots.iter().find(|(s, _)| s.short_id() == Some(&short_id))?.0.task_id()
     })
+}
+
+/// The text entries of the map.
+pub(in crate::storage) fn entries(index: &Index) -> BTreeMap<String, String> {
+    let map = index.get("map").and_then(Value::as_object).into_iter().flatten();
+    map.filter_map(|(id, task)| Some((id.clone(), task.as_str()?.to_owned()))).collect()
+}
+
+pub(in crate::storage) fn counters(index: &Index) -> BTreeMap<String, u64> {
+    let counters = index.get("next_seqs").and_then(Value::as_object).into_iter().flatten();
+    counters.filter_map(|(prefix, next)| Some((prefix.clone(), next.as_u64()?))).collect()
+}
+
+pub(super) fn highest<'a>(short_ids: impl Iterator<Item = &'a String>) -> BTreeMap<String, u64> {
+    let mut highest = BTreeMap::new();
+    for (prefix, number) in short_ids.filter_map(|id| split(id)) {
+        let known = highest.entry(prefix.to_owned()).or_insert(number);
+        *known = number.max(*known);
+    }
+    highest
 }
 
 /// `CODE-12` or `CODE-SUB-12`, in any case.
@@ -54,7 +89,7 @@ pub fn is_short_id(text: &str) -> bool {
 }
 
 /// An index that is there but unreadable must never count as empty: numbers would be given out twice.
-fn read(layout: &Layout) -> Result<Option<Index>> {
+pub(in crate::storage) fn read(layout: &Layout) -> Result<Option<Index>> {
     let path = layout.ids();
     let bytes = match fs_err::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -62,13 +97,16 @@ fn read(layout: &Layout) -> Result<Option<Index>> {
     };
     match json::parse_line(&bytes) {
         Some(Value::Object(index)) => Ok(Some(index)),
-        _ => Err(Failure::new(Code::IoError, format!("the index of short IDs `{}` is not valid JSON", path.display()))
-            .hint("restore it from git, or move it away: the next `lattice create` makes it again from the tasks")),
+        _ => Err(Failure::new(
+            Code::IoError,
+            format!("the index of short IDs `{}` is not valid JSON", path.display()),
+        )
+        .hint("`lattice doctor --fix` makes it again from the tasks")),
     }
 }
 
 /// Version 1 had one counter for the whole project: it belongs to the first prefix in use, else to ours.
-fn upgraded(mut index: Index, ours: &str) -> Index {
+pub(super) fn upgraded(mut index: Index, ours: &str) -> Index {
     if index.get("schema_version").and_then(Value::as_u64).unwrap_or(1) >= 2 {
         return index;
     }
@@ -104,12 +142,12 @@ fn next_number(index: &Index, prefix: &str) -> u64 {
     numbers.max().map_or(counter, |highest| counter.max(highest.saturating_add(1)))
 }
 
-fn split(short_id: &str) -> Option<(&str, u64)> {
+pub(in crate::storage) fn split(short_id: &str) -> Option<(&str, u64)> {
     let (prefix, number) = short_id.rsplit_once('-')?;
     Some((prefix, number.parse().ok()?))
 }
 
-fn object<'a>(index: &'a mut Index, key: &str) -> &'a mut Index {
+pub(super) fn object<'a>(index: &'a mut Index, key: &str) -> &'a mut Index {
     let value = index.entry(key).or_insert(Value::Null);
     if !value.is_object() {
         *value = json!({});

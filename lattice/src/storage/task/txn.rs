@@ -64,7 +64,7 @@ impl TaskTxn {
     }
 
     /// `locks` are the task's, and those of the life-cycle log where that is to be written.
-    pub(super) fn open(
+    pub(in crate::storage) fn open(
         layout: &Layout,
         task: &TaskId,
         lifecycle: bool,
@@ -79,7 +79,7 @@ impl TaskTxn {
         };
         let (mut logs, mut contents) = (Vec::new(), Vec::new());
         for path in &paths {
-            let (log, content) = open_repaired(layout, path)?;
+            let (log, content) = open_log(layout, path)?;
             logs.push(log);
             contents.push(content);
         }
@@ -177,8 +177,8 @@ impl TaskTxn {
     }
 }
 
-/// Never creates: a new log beside an archived one would replace its history at the next archiving.
-fn open_repaired(layout: &Layout, path: &Path) -> Result<(File, Vec<u8>)> {
+/// The repaired log and its content. Never creates: a new log beside an archived one would replace its history at the next archiving.
+pub(in crate::storage) fn open_log(layout: &Layout, path: &Path) -> Result<(File, Vec<u8>)> {
     let mut options = fs_err::OpenOptions::new();
     let mut file = options
         .read(true)

@@ -1,0 +1,99 @@
+//! `lattice rebuild`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::ids::TaskId;
+use lattice::runs::reap;
+use lattice::storage::layout::Layout;
+use lattice::storage::rebuild::{Derived, rebuild_task, tasks_with_logs};
+use lattice::storage::task::resolve_task;
+
+use super::out::Form;
+use super::runs::{context, reap_first};
+use super::session::Session;
+
+/// Make snapshots again from the event logs
+///
+/// The logs hold the truth; everything else is a copy. With --all also the log of all life cycles and the index
+/// of short IDs. A task that cannot be rebuilt is named and does not stop the others. Dead runs are ended first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lattice rebuild LAT-42
+  lattice rebuild --all")]
+pub(crate) struct RebuildArgs {
+    /// Short ID (LAT-42) or full ID
+    #[arg(value_name = "TASK", required_unless_present = "all", conflicts_with = "all")]
+    task: Option<String>,
+    /// All tasks, archived ones too
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) fn rebuild(session: &Session, args: &RebuildArgs) -> Result<()> {
+    let layout = session.layout()?;
+    match &args.task {
+        Some(text) => single(session, &layout, text),
+        None => all(session, &layout),
+    }
+}
+
+fn single(session: &Session, layout: &Layout, text: &str) -> Result<()> {
+    let task = resolve_task(layout, text)?;
+    let ctx = context(session, layout);
+    reap_first(session, &ctx, |ctx, patience| reap::of_task(ctx, &task, patience));
+    rebuild_task(layout, &task)?;
+    let data = json!({"global_log_rebuilt": false, "rebuilt_tasks": [task.as_str()]});
+    session.out.answer(data, &task, format_args!("Rebuilt {task}"))
+}
+
+fn all(session: &Session, layout: &Layout) -> Result<()> {
+    reap_first(session, &context(session, layout), reap::thoroughly);
+    let (tasks, unreadable) = tasks_with_logs(layout);
+    session.out.warn_all(unreadable);
+    let mut derived = Derived::new(layout)?;
+    let (mut done, mut failed): (Vec<TaskId>, Vec<(TaskId, Failure)>) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match rebuild_task(layout, &task).and_then(|()| derived.add(&task)) {
+            Ok(()) => done.push(task),
+            Err(failure) => failed.push((task, failure)),
+        }
+    }
+    derived.write()?;
+    answer(session, &done, &failed)
+}
+
+fn answer(session: &Session, done: &[TaskId], failed: &[(TaskId, Failure)]) -> Result<()> {
+    let out = &session.out;
+    let refused =
+        |(task, why): &(TaskId, Failure)| json!({"task_id": task, "error": why.message()});
+    let mut data = json!({
+        "global_log_rebuilt": true, "rebuilt_resources": [],
+        "rebuilt_tasks": done.iter().map(TaskId::as_str).collect::<Vec<_>>(),
+    });
+    if !failed.is_empty() {
+        data["failed"] = failed.iter().map(refused).collect::<Vec<Value>>().into();
+    }
+    match out.form() {
+        Form::Json if failed.is_empty() => out.data(data)?,
+        Form::Json => out.keep(data),
+        Form::Quiet => done.iter().try_for_each(|task| out.line(task))?,
+        Form::Human => {
+            let count = done.len();
+            out.line(format_args!("Rebuilt {count} tasks, regenerated lifecycle log"))?;
+        }
+    }
+    let Some((task, why)) = failed.first() else { return Ok(()) };
+    if !out.is_json() {
+        for (task, why) in failed {
+            out.note(format_args!("  Failed {task}: {why}"));
+        }
+    }
+    let message = match failed.len() {
+        1 => format!("{task} could not be rebuilt: {why}"),
+        count => format!("{count} tasks could not be rebuilt"),
+    };
+    Err(Failure::new(Code::RebuildError, message).hint(why.hint_text().unwrap_or("lattice doctor")))
+}

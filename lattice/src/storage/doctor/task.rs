@@ -1,0 +1,245 @@
+//! One task: its logs, its snapshot, and whether they are where they belong.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::model::event::Event;
+use crate::model::finding::{Check, Finding, of_links};
+use crate::model::ids::{ArtifactId, TaskId};
+use crate::model::json;
+use crate::model::log_text::{Flaw, flaws};
+use crate::model::reduce::{Snapshot, replay, terminal_of};
+use crate::storage::layout::Layout;
+use crate::storage::log::{self, Place};
+use crate::storage::task::with_unknown_keys;
+
+/// What is known of one task.
+#[derive(Default)]
+pub(super) struct Looked {
+    pub(super) findings: Vec<Finding>,
+    pub(super) events: Vec<Event>,
+    /// How many events there are on disk, copies in a second log not counted.
+    pub(super) lines: u64,
+    pub(super) snapshot: Option<Snapshot>,
+}
+
+pub(super) fn inspect(layout: &Layout, task: &TaskId) -> Looked {
+    let mut looked = Looked::default();
+    let mut found = Vec::new();
+    match read(layout, task) {
+        Err(why) => found.push(Finding::error(Check::JsonlParse, why)),
+        Ok((Place::Nowhere, _)) => found.push(without_log(layout, task)),
+        Ok((place, content)) => {
+            for path in logs(layout, task) {
+                found.extend(lines(layout, &path));
+            }
+            looked.events = log::events(&content);
+            looked.lines = looked.events.len() as u64;
+            looked.snapshot = replay(&looked.events);
+            match &looked.snapshot {
+                None => found.push(without_beginning(layout, task, &content)),
+                Some(state) => {
+                    found.extend(places(layout, task, place, &looked.events));
+                    found.extend(snapshot(layout, task, place, &looked.events, state));
+                    found.extend(second_ends(&looked.events));
+                    found.extend(of_links(task, state, &|id| exists(layout, id)));
+                    found.extend(artifacts(layout, task, state));
+                }
+            }
+        }
+    }
+    looked.findings = found.into_iter().map(|finding| finding.of(task)).collect();
+    looked
+}
+
+/// Where the log is, and the one history that is in it.
+fn read(layout: &Layout, task: &TaskId) -> Result<(Place, Vec<u8>), String> {
+    let place = log::locate(layout, task).map_err(|failure| failure.to_string())?;
+    let mut contents = Vec::new();
+    for path in logs(layout, task) {
+        match fs_err::read(path) {
+            Ok(content) => contents.push(content),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(match &contents[..] {
+        [active, archived] => (place, log::merge(active, archived)),
+        _ => (place, contents.pop().unwrap_or_default()),
+    })
+}
+
+fn logs(layout: &Layout, task: &TaskId) -> [std::path::PathBuf; 2] {
+    [layout.log(task), layout.archived_log(task)]
+}
+
+pub(super) fn exists(layout: &Layout, task: &TaskId) -> bool {
+    let files = [
+        layout.log(task),
+        layout.archived_log(task),
+        layout.snapshot(task),
+        layout.archived_snapshot(task),
+    ];
+    files.iter().any(|path| path.exists())
+}
+
+fn without_log(layout: &Layout, task: &TaskId) -> Finding {
+    let path = name(layout, &layout.log(task));
+    let message = format!("{task} has a snapshot and no event log: restore {path} from git");
+    Finding::error(Check::MissingLog, message)
+}
+
+fn without_beginning(layout: &Layout, task: &TaskId, content: &[u8]) -> Finding {
+    let has_snapshot = layout.snapshot(task).exists() || layout.archived_snapshot(task).exists();
+    if content.trim_ascii().is_empty() && !has_snapshot {
+        let message = format!("the event log of {task} is empty: its creation was interrupted");
+        return Finding::warning(Check::MissingLog, message);
+    }
+    let message = format!("the event log of {task} has lost its beginning: restore it from git");
+    Finding::error(Check::MissingLog, message)
+}
+
+fn lines(layout: &Layout, path: &Path) -> Vec<Finding> {
+    let Ok(content) = fs_err::read(path) else { return Vec::new() };
+    let name = name(layout, path);
+    let finding = |flaw| match flaw {
+        Flaw::Torn { .. } => {
+            let message = format!("the final line of {name} is cut off");
+            Finding::warning(Check::JsonlParse, message)
+        }
+        Flaw::Unended { .. } => {
+            let message = format!("the final line of {name} lacks its line end");
+            Finding::warning(Check::JsonlParse, message)
+        }
+        Flaw::Broken { line } => {
+            Finding::error(Check::JsonlParse, format!("line {line} of {name} is no event"))
+        }
+        Flaw::Repeated { line, id } => {
+            let message = format!("line {line} of {name} repeats the event {id}");
+            Finding::warning(Check::DuplicateEvent, message)
+        }
+        Flaw::SameId { line, id } => {
+            let message = format!("line {line} of {name} is another event with the ID {id}");
+            Finding::warning(Check::DuplicateEvent, message)
+        }
+    };
+    flaws(&content).into_iter().map(finding).collect()
+}
+
+/// Files of the task in two places, or in the one that its log has left.
+fn places(layout: &Layout, task: &TaskId, place: Place, events: &[Event]) -> Vec<Finding> {
+    let archive = log::belongs_in_archive(place, events);
+    let where_to = if archive { "the archive" } else { "the active tasks" };
+    let warn = |what: &str| {
+        Finding::warning(
+            Check::TaskPlace,
+            format!("{what} of {task}, which belongs into {where_to}"),
+        )
+    };
+    let mut findings = Vec::new();
+    match place {
+        Place::Both => findings.push(Finding::warning(
+            Check::TaskPlace,
+            format!("{task} has an active and an archived event log; it belongs into {where_to}"),
+        )),
+        Place::Active if archive => findings.push(warn("the event log is the active one")),
+        Place::Archived if !archive => findings.push(warn("the event log is the archived one")),
+        _ => {}
+    }
+    let (snapshot, texts) = if archive {
+        (layout.snapshot(task), [layout.plan(task), layout.note(task)])
+    } else {
+        let texts = [layout.archived_plan(task), layout.archived_note(task)];
+        (layout.archived_snapshot(task), texts)
+    };
+    if snapshot.exists() {
+        findings.push(warn(&format!("{} is left", name(layout, &snapshot))));
+    }
+    let left = texts.iter().filter(|path| path.exists());
+    findings.extend(left.map(|path| warn(&format!("{} is left", name(layout, path)))));
+    findings
+}
+
+/// The snapshot beside the log, against the replay.
+fn snapshot(
+    layout: &Layout,
+    task: &TaskId,
+    place: Place,
+    events: &[Event],
+    state: &Snapshot,
+) -> Option<Finding> {
+    let archived = log::is_archived(place, events);
+    let path = if archived { layout.archived_snapshot(task) } else { layout.snapshot(task) };
+    let bytes = match fs_err::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let message = format!("{task} has no snapshot, so other tools do not see it");
+            return Some(Finding::warning(Check::SnapshotDrift, message));
+        }
+        Err(error) => return Some(Finding::error(Check::JsonParse, error.to_string())),
+    };
+    let Some(Value::Object(found)) = json::parse_line(&bytes) else {
+        let message = format!("{} is not a JSON object", name(layout, &path));
+        return Some(Finding::error(Check::JsonParse, message));
+    };
+    let wanted = with_unknown_keys(state, &bytes).0;
+    if found == wanted {
+        return None;
+    }
+    let last = |fields: &Map<String, Value>| fields.get("last_event_id").cloned();
+    let message = if last(&found) == last(&wanted) {
+        let fields = differing(&found, &wanted).join(", ");
+        format!("the snapshot of {task} is not what its log says: {fields}")
+    } else {
+        format!("the snapshot of {task} is not that of the last event in its log")
+    };
+    Some(Finding::warning(Check::SnapshotDrift, message))
+}
+
+fn differing<'a>(found: &'a Map<String, Value>, wanted: &'a Map<String, Value>) -> Vec<&'a str> {
+    let mut keys: Vec<&str> = found.keys().chain(wanted.keys()).map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.retain(|key| found.get(*key) != wanted.get(*key));
+    keys
+}
+
+/// A git merge may bring a second end of a run; the first one counts, and both stay in the log.
+fn second_ends(events: &[Event]) -> Vec<Finding> {
+    let is_second = |event: &&Event| {
+        let run = event.ended_run().and_then(crate::model::ids::RunId::parse);
+        let first = run.and_then(|run| terminal_of(events, &run));
+        first.is_some_and(|first| first.id() != event.id())
+    };
+    let seconds = events.iter().filter(is_second);
+    let message = |event: &Event| {
+        let run = event.ended_run().unwrap_or_default();
+        format!("the run {run} has a second end, {}, which does not count", event.id())
+    };
+    seconds.map(|event| Finding::warning(Check::DuplicateEvent, message(event))).collect()
+}
+
+fn artifacts(layout: &Layout, task: &TaskId, state: &Snapshot) -> Vec<Finding> {
+    let evidence = state.get("evidence_refs").and_then(Value::as_array).into_iter().flatten();
+    let of_artifacts = evidence.filter(|evidence| evidence["source_type"] == "artifact");
+    let ids = of_artifacts.filter_map(|evidence| evidence["id"].as_str());
+    let finding = |id: &str| match ArtifactId::parse(id) {
+        None => {
+            let message = format!("{task} refers to {id:?}, which is no artifact ID");
+            Some(Finding::warning(Check::MalformedId, message))
+        }
+        Some(artifact) if !layout.artifact_meta(&artifact).exists() => {
+            let message = format!("{task} refers to {id}, which does not exist");
+            Some(Finding::warning(Check::MissingArtifact, message))
+        }
+        Some(_) => None,
+    };
+    ids.filter_map(finding).collect()
+}
+
+/// A path as people name it.
+pub(super) fn name(layout: &Layout, path: &Path) -> String {
+    path.strip_prefix(&layout.dir).unwrap_or(path).display().to_string()
+}

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
+use lattice::model::outcome::Losses;
 use lattice::model::run::Spec;
 use lattice::process::channel::{Channel, Received};
 use lattice::process::inherit;
-use lattice::process::pipe::LogPump;
+use lattice::process::pump::LogPump;
 use lattice::process::reap::{self};
 use lattice::process::table;
 use lattice::process::tree::{self, Plan, Swept};
@@ -37,6 +38,9 @@ pub(crate) struct Loop {
     pub(crate) umask: u32,
     watch: Watch,
     pub(crate) log: Option<LogPump>,
+    /// What of the output is not in the log.
+    pub(crate) losses: Losses,
+    told_unwritten: u64,
     /// The other supervisor.
     pub(crate) peer: Option<Channel>,
     /// Signals that asked for a stop, in the order of arrival, and not taken yet.
@@ -66,6 +70,8 @@ impl Loop {
             umask,
             watch,
             log: None,
+            losses: Losses::default(),
+            told_unwritten: 0,
             peer,
             stops: Vec::new(),
             messages: Vec::new(),
@@ -107,10 +113,17 @@ impl Loop {
 
     /// Everything that the engine has printed up to now.
     pub(crate) fn take_output(&mut self) -> io::Result<()> {
-        if let Some(log) = &mut self.log
-            && log.pump()? > 0
-        {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        if log.pump()? > 0 {
             self.last_output = Instant::now();
+        }
+        self.losses = log.losses();
+        // The hole in the log speaks for itself. Told seldom: a peer that is stopped must not block us.
+        if self.losses.unwritten / 2 > self.told_unwritten
+            || self.losses.unwritten > 0 && self.told_unwritten == 0
+        {
+            self.told_unwritten = self.losses.unwritten;
+            self.tell(&Message::Lost { unwritten: self.losses.unwritten });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use lattice::model::event::Event;
 use lattice::model::failure::{Failure, Result};
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::inherit;
-use lattice::process::pipe::LogPump;
+use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
@@ -64,7 +64,7 @@ pub(crate) fn from_start_to_end(
 fn equip(seat: &Seat, turns: &mut Loop, read: OwnedFd) -> Result<()> {
     seat.publish(true)?;
     fs_err::create_dir_all(seat.layout.worker_logs())?;
-    turns.log = Some(LogPump::open(read, &seat.log())?);
+    turns.log = Some(LogPump::open(read, &seat.log(), seat.spec.log_limit)?);
     Ok(())
 }
 
@@ -263,6 +263,7 @@ impl Shim<'_> {
         // E0, also for ways out of `work` that have swept nothing: a closed gate, a panic.
         let swept = self.turns.end_tree(None, Duration::ZERO)?;
         swept.note_in(&mut facts);
+        facts.log_losses = self.turns.losses;
         let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
         let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&mask) };

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::channel::{self, Channel, Received};
-use lattice::process::pipe::{self, LogPump};
+use lattice::process::pipe;
+use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Child};
 use lattice::process::{spawn, tree};
 use lattice::runs::end::sequence::{self, End};
@@ -85,6 +86,8 @@ struct Warden<'a> {
     error: Option<String>,
     exit: Option<Exit>,
     dirty: Option<bool>,
+    /// What the shim could not write of the engine's output.
+    unwritten: u64,
 }
 
 impl<'a> Warden<'a> {
@@ -120,6 +123,7 @@ impl<'a> Warden<'a> {
             error: None,
             exit: None,
             dirty: None,
+            unwritten: 0,
         })
     }
 
@@ -160,6 +164,7 @@ impl<'a> Warden<'a> {
                 }
                 Message::Exited { exit } => self.exit = Some(exit),
                 Message::Dirty { dirty } => self.dirty = Some(dirty),
+                Message::Lost { unwritten } => self.unwritten = unwritten,
             }
         }
     }
@@ -184,7 +189,7 @@ impl<'a> Warden<'a> {
     /// The shim is dead, and its children are ours now.
     fn finish(mut self, shim: Exit) -> Result<()> {
         if let Some(pipe) = self.pipe.take() {
-            self.turns.log = LogPump::open(pipe, &self.seat.log()).ok();
+            self.turns.log = LogPump::open(pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
         }
         let engine = self.engine.filter(|&pid| reap::peek(pid) != Child::Unknown);
         let seen_before = engine.map(reap::peek);
@@ -193,6 +198,8 @@ impl<'a> Warden<'a> {
         self.turns.take_output()?;
         let mut facts = self.facts(shim, seen_before, exit);
         swept.note_in(&mut facts);
+        facts.log_losses = self.turns.losses;
+        facts.log_losses.unwritten += self.unwritten;
         let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
         let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask) };

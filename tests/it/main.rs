@@ -47,6 +47,8 @@ mod run_inside;
 mod run_kill_campaign;
 /// Kills and stops of supervisors by hand.
 mod run_kills;
+/// Logs that grow too long, and disks that take no more.
+mod run_log_cap;
 /// Logs and directories that go away under a run.
 mod run_lost_logs;
 /// Runs that runs start.

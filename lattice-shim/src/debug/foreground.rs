@@ -10,7 +10,8 @@ use lattice::model::ids::{RunId, TaskId};
 use lattice::model::json;
 use lattice::model::outcome::Reason;
 use lattice::model::reduce::Snapshot;
-use lattice::process::pipe::{self, LogPump};
+use lattice::process::pipe;
+use lattice::process::pump::LogPump;
 use lattice::process::{inherit, spawn};
 use lattice::runs::context::{COOKIE, Context, DEPTH};
 use lattice::runs::end::sequence::Ending;
@@ -138,7 +139,8 @@ fn begin(ctx: &Context, checked: Checked, turns: &mut Loop) -> Result<(Seat, Own
     seat.publish(false)?;
     let (read, write) = pipe::create()?;
     let terminal = std::io::stdout().as_fd().try_clone_to_owned()?;
-    turns.log = Some(LogPump::open(read, &seat.log())?.echoing(terminal.into()));
+    turns.log =
+        Some(LogPump::open(read, &seat.log(), seat.spec.log_limit)?.echoing(terminal.into()));
     Ok((seat, write))
 }
 
@@ -169,7 +171,8 @@ fn narrate(message: &Message) {
         | Message::Ending { .. }
         | Message::Exited { .. }
         | Message::Opened
-        | Message::Dirty { .. } => return,
+        | Message::Dirty { .. }
+        | Message::Lost { .. } => return,
     };
     say(&format!("--- {words}\n"));
 }

@@ -69,6 +69,7 @@ pub struct Facts {
     pub stop_requested: bool,
     /// A signal to the supervisor that nobody had announced.
     pub ended_by_signal: Option<&'static str>,
+    pub log_losses: Losses,
 }
 
 impl Facts {
@@ -85,6 +86,7 @@ impl Facts {
             survivors: Survivors::None,
             stop_requested: false,
             ended_by_signal: None,
+            log_losses: Losses::default(),
         }
     }
 
@@ -101,6 +103,15 @@ impl Facts {
         self.error = Some(error.into());
         self
     }
+}
+
+/// What of an engine's output is not in its log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Losses {
+    /// Bytes of the middle, for the sake of the limit.
+    pub dropped: u64,
+    /// Bytes that a full disk did not take. The engine is never made to wait for space.
+    pub unwritten: u64,
 }
 
 /// Processes of the run that nobody could end.

@@ -59,6 +59,9 @@ pub struct Spec {
     pub log_tail: bool,
     /// Relative to `lattice_dir`.
     pub log_path: PathBuf,
+    /// Of a longer log the middle goes, in bytes. Runs of older versions have no limit.
+    #[serde(default = "unlimited")]
+    pub log_limit: u64,
     /// The caller's umask, given to the engine.
     pub umask: u32,
     pub depth: u32,
@@ -68,6 +71,10 @@ pub struct Spec {
     /// File system type of `lattice_dir`, such as `ext4` or `nfs`.
     pub file_system: String,
     pub started_at: String,
+}
+
+fn unlimited() -> u64 {
+    u64::MAX
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -67,6 +67,13 @@ pub fn terminal(
     put("dirty", json!(facts.dirty));
     put("log_path", json!(spec.log_path));
     put("log_bytes", json!(remains.log_bytes));
+    if facts.log_losses.dropped > 0 {
+        put("log_truncated", json!(true));
+        put("log_dropped_bytes", json!(facts.log_losses.dropped));
+    }
+    if facts.log_losses.unwritten > 0 {
+        put("log_lost_bytes", json!(facts.log_losses.unwritten));
+    }
     put("swept", json!(facts.swept));
     put("ended_by", json!(by));
     put("containment", json!(containment()));

@@ -84,6 +84,7 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         link: definition.link.clone(),
         discard: definition.on_changes == OnChanges::Discard,
         log_tail: definition.log_tail,
+        log_limit: definition.limits.log_bytes,
         log_path: PathBuf::from(format!("logs/workers/{run_id}.log")),
         umask: inherit::current_umask(),
         depth: ctx.depth + 1,

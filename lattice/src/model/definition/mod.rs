@@ -9,4 +9,4 @@ mod tests;
 mod types;
 
 pub use parse::parse;
-pub use types::{CommandLine, Definition, EngineKind, EnvRules, OnChanges, Problem};
+pub use types::{CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem};

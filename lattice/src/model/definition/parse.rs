@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::nearest::nearest;
 use super::reader::{Reader, kind};
-use super::types::{CommandLine, Definition, EngineKind, EnvRules, OnChanges, Problem};
+use super::types::{CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem};
 use crate::model::actor;
 
 const KEYS: &[&str] = &[
@@ -38,6 +38,7 @@ const KEYS: &[&str] = &[
     "sandbox",
     "submodules",
 ];
+const LIMIT_KEYS: &[&str] = &["log_bytes"];
 const ENV_KEYS: &[&str] = &["keep", "drop", "set", "inherit"];
 
 const MINUTE: f64 = 60.0;
@@ -98,7 +99,7 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         report_dir: reader.path("report_dir"),
         on_changes: on_changes(reader),
         log_tail: reader.flag("log_tail", true),
-        limits: reader.object("limits"),
+        limits: limits(reader),
         sandbox: reader.value("sandbox"),
         submodules: reader.flag("submodules", false),
     };
@@ -222,6 +223,15 @@ fn env(reader: &mut Reader<'_>) -> EnvRules {
     let set = variables(&mut inner, set);
     inner.finish(ENV_KEYS);
     EnvRules { keep, drop, set, inherit }
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let map = reader.object("limits");
+    let mut inner = Reader::new(map, "limits.", reader.problems);
+    let default = Limits::default();
+    let log_bytes = inner.count("log_bytes").unwrap_or(default.log_bytes);
+    inner.finish(LIMIT_KEYS);
+    Limits { log_bytes }
 }
 
 fn patterns(reader: &mut Reader<'_>, key: &str) -> Vec<String> {

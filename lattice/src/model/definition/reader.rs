@@ -99,6 +99,16 @@ impl<'a> Reader<'a> {
         duration
     }
 
+    /// A whole number above zero.
+    pub(super) fn count(&mut self, key: &str) -> Option<u64> {
+        let value = self.value(key)?;
+        let count = value.as_u64().filter(|count| *count > 0);
+        if count.is_none() {
+            self.problem(key, "must be a whole number above 0");
+        }
+        count
+    }
+
     pub(super) fn texts(&mut self, key: &str) -> Vec<String> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Value::Array(items) = value else {

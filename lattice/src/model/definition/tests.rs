@@ -46,7 +46,7 @@ fn the_defaults() {
         report_dir: None,
         on_changes: OnChanges::Keep,
         log_tail: true,
-        limits: serde_json::Map::new(),
+        limits: Limits::default(),
         sandbox: None,
         submodules: false,
     };
@@ -62,7 +62,7 @@ fn every_key() {
         "link": ["node_modules"], "prompt_file": "prompts/r.md", "model": "m", "args": ["-v", ""],
         "env": {"keep": ["A"], "drop": ["B_*"], "set": {"C": ""}, "inherit": false},
         "artifact_role": "review", "report_prefix": "Review: ", "report_dir": "reports", "on_changes": "discard",
-        "log_tail": false, "limits": {"log_mb": 1}, "sandbox": "none", "submodules": true
+        "log_tail": false, "limits": {"log_bytes": 4096}, "sandbox": "none", "submodules": true
     });
     let found = parse(text.to_string().as_bytes()).unwrap();
     assert_eq!(found.engine, EngineKind::Claude);
@@ -81,7 +81,7 @@ fn every_key() {
         (found.on_changes, found.log_tail, found.submodules),
         (OnChanges::Discard, false, true)
     );
-    assert_eq!(found.limits.get("log_mb"), Some(&json!(1)));
+    assert_eq!(found.limits, Limits { log_bytes: 4096 });
 }
 
 #[test]
@@ -231,6 +231,11 @@ fn other_values() {
     );
     assert_eq!(problem(r#""setup": "npm ci""#), "setup: must be an array of strings, not a string");
     assert_eq!(problem(r#""limits": 3"#), "limits: must be an object, not a number");
+    for wrong in ["0", "-1", "1.5", "\"1G\""] {
+        let problem = problem(&format!(r#""limits": {{"log_bytes": {wrong}}}"#));
+        assert_eq!(problem, "limits.log_bytes: must be a whole number above 0");
+    }
+    assert!(problem(r#""limits": {"log_byte": 1}"#).ends_with("did you mean \"log_bytes\"?"));
     assert_eq!(problem(r#""actor": "me""#), "actor: 'me' is not an actor");
     assert!(problem(r#""timeout": 3"#).ends_with("did you mean \"timeout_minutes\"?"));
 }

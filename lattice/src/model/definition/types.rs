@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A valid definition. Paths are relative to the project root and do not leave it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub struct Definition {
     pub on_changes: OnChanges,
     /// Whether the last lines of the log go into the event of a failure.
     pub log_tail: bool,
-    pub limits: Map<String, Value>,
+    pub limits: Limits,
     pub sandbox: Option<Value>,
     /// Check submodules out too.
     pub submodules: bool,
@@ -105,6 +105,19 @@ pub struct EnvRules {
 impl Default for EnvRules {
     fn default() -> Self {
         Self { keep: Vec::new(), drop: Vec::new(), set: BTreeMap::new(), inherit: true }
+    }
+}
+
+/// What a run may use up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a longer log the beginning and the end are kept.
+    pub log_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { log_bytes: 1 << 30 }
     }
 }
 

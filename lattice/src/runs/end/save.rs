@@ -14,7 +14,7 @@ use crate::model::outcome::Facts;
 use crate::model::terminal::Remains;
 use crate::model::time;
 use crate::model::words::Words;
-use crate::process::pipe;
+use crate::process::{pipe, sparse};
 use crate::runs::{reported, untrusted};
 use crate::storage::artifact::{self, NewArtifact};
 use crate::storage::{delete, replace};
@@ -36,6 +36,13 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
         remains.log_tail = Some(mask.tail(&lines)).filter(|tail| !tail.is_empty());
     }
     remains
+}
+
+/// Who has not written the log himself sees by its hole what of it was dropped.
+pub(super) fn log_hole(end: &End<'_>) -> u64 {
+    let log = fs_err::File::open(end.layout.dir.join(&end.spec.log_path));
+    let gap = log.ok().and_then(|log| sparse::gap(log.file()).ok().flatten());
+    gap.map_or(0, |gap| gap.end - gap.start)
 }
 
 /// Words that come later are told that the run has ended, instead of being taken and lost.

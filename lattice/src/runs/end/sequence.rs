@@ -73,6 +73,7 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
 fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Event> {
     let mut remains = save::remains(end, &facts, hands);
     hands.sweep()?.note_in(&mut facts);
+    facts.log_losses.dropped = facts.log_losses.dropped.max(save::log_hole(end));
     if facts.survivors.any()
         && let Some(worktree) = end.spec.worktree_path.as_ref().filter(|path| path.exists())
     {

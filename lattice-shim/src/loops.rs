@@ -104,7 +104,8 @@ impl Loop {
     fn note_stops(&mut self, signals: &[Signal]) {
         let wanted: Vec<Signal> =
             signals.iter().copied().filter(|signal| STOP_SIGNALS.contains(signal)).collect();
-        let echo = self.last_stop.is_some_and(|last| last.elapsed() < ECHO);
+        let both = self.peer.is_some() && !self.peer_gone;
+        let echo = both && self.last_stop.is_some_and(|last| last.elapsed() < ECHO);
         if let Some(&first) = wanted.first().filter(|_| !echo) {
             self.stops.push(first);
             self.last_stop = Some(Instant::now());

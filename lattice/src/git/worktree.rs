@@ -19,8 +19,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What git says when another git is in its way; all of it passes by itself.
-const IN_THE_WAY: &[&str] =
-    &[".lock': File exists", "could not lock", "cannot lock ref", "could not create directory of"];
+const IN_THE_WAY: &[&str] = &[
+    ".lock': File exists",
+    "could not lock",
+    "cannot lock ref",
+    "could not create directory of",
+    "commondir",
+];
 
 /// Checks `commit` out at `path`, detached and git-locked with `reason`. `pause` waits between attempts.
 ///

@@ -102,6 +102,9 @@ impl Sandbox {
     pub fn identify(&self) {
         self.git(["config", "user.name", "Ana"]);
         self.git(["config", "user.email", "ana@example.org"]);
+        // Detached maintenance would outlive the test that committed.
+        self.git(["config", "maintenance.auto", "false"]);
+        self.git(["config", "gc.auto", "0"]);
     }
 
     pub fn make_lattice(&mut self) {

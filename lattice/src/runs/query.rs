@@ -176,8 +176,10 @@ pub struct View {
 
 pub fn view(ctx: &Context, run: &RunId) -> Result<View> {
     let directory = RunDir::at(ctx.layout.run_dir(run));
+    // In this order: the record is there before the directory goes.
+    let given = directory.spec().ok();
     let record = record::read(&ctx.layout, run)?;
-    let spec = record.as_ref().map(|record| record.spec.clone()).or_else(|| directory.spec().ok());
+    let spec = given.or_else(|| record.as_ref().map(|record| record.spec.clone()));
     let task = match &spec {
         Some(spec) => spec.task_id.clone(),
         None => task_of(ctx, run)?,
@@ -290,9 +292,10 @@ pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<Run
 
 /// The task of a run, by what its supervisor was given, its record, or any log.
 pub(super) fn task_of(ctx: &Context, run: &RunId) -> Result<TaskId> {
-    let recorded = record::read(&ctx.layout, run).ok().flatten().map(|record| record.spec);
-    let spec = recorded.or_else(|| RunDir::at(ctx.layout.run_dir(run)).spec().ok());
-    if let Some(spec) = spec {
+    // In this order: the record is there before the directory goes.
+    let given = RunDir::at(ctx.layout.run_dir(run)).spec().ok();
+    let recorded = || record::read(&ctx.layout, run).ok().flatten().map(|record| record.spec);
+    if let Some(spec) = given.or_else(recorded) {
         return Ok(spec.task_id);
     }
     if let Some(row) = open(ctx)?.into_iter().find(|row| row.run == *run) {

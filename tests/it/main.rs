@@ -25,6 +25,8 @@ mod tracker_wreckage;
 
 /// Task locks against other processes' flock(2).
 mod storage_locks;
+/// `doctor`: what it finds, and what it repairs.
+mod tracker_doctor;
 
 /// Definitions and surroundings that keep a worker from starting.
 mod definitions;

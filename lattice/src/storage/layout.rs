@@ -125,6 +125,12 @@ impl Layout {
         self.archive_events().join(format!("{task}.jsonl"))
     }
 
+    /// Whether there is any log or snapshot of a task.
+    pub fn has_task(&self, task: &TaskId) -> bool {
+        let (active, archived) = (self.snapshot(task), self.archived_snapshot(task));
+        [self.log(task), self.archived_log(task), active, archived].iter().any(|path| path.exists())
+    }
+
     /// Copies of the life-cycle events of all tasks.
     pub fn lifecycle_log(&self) -> PathBuf {
         self.events().join("_lifecycle.jsonl")

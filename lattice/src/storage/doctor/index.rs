@@ -1,6 +1,6 @@
 //! `ids.json` against the short IDs that the tasks themselves have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
@@ -17,6 +17,8 @@ pub(super) struct Index {
     is_absent: bool,
     counters: BTreeMap<String, u64>,
     named: Named,
+    /// Tasks that are there and cannot be read.
+    unknown: HashSet<String>,
 }
 
 impl Index {
@@ -35,14 +37,19 @@ impl Index {
         }
     }
 
+    /// What the index says of such a task may be right.
+    pub(super) fn pass_over(&mut self, task: &TaskId) {
+        self.unknown.insert(task.to_string());
+    }
+
     pub(super) fn compare(&mut self, task: &TaskId, snapshot: &Snapshot) -> Vec<Finding> {
         let Some(short_id) = snapshot.short_id() else { return Vec::new() };
         let mut findings = Vec::new();
-        if let Some(other) = self.named.add(short_id, task) {
+        if let Some((older, newer)) = self.named.add(short_id, task) {
             let message = format!(
-                "{task} and {other} both have the short ID {short_id}; `lattice backfill-ids` gives the newer one another"
+                "{older} and {newer} both have the short ID {short_id}; `lattice backfill-ids` gives the second, which is newer, another"
             );
-            findings.push(Finding::error(Check::AliasIntegrity, message).of(task));
+            findings.push(Finding::error(Check::AliasIntegrity, message).of(&newer));
             return findings;
         }
         let Some(entries) = &mut self.entries else { return findings };
@@ -66,9 +73,10 @@ impl Index {
             findings.push(warn("ids.json is missing, and tasks have short IDs".to_owned()));
         }
         let Some(entries) = self.entries else { return findings };
-        for (short_id, text) in &entries {
+        let doubtful = entries.iter().filter(|(_, task)| !self.unknown.contains(*task));
+        for (short_id, text) in doubtful {
             let task = TaskId::parse(text);
-            let exists = task.as_ref().is_some_and(|task| super::task::exists(layout, task));
+            let exists = task.as_ref().is_some_and(|task| layout.has_task(task));
             let what = if exists { "which has no such short ID" } else { "which does not exist" };
             let mut finding = warn(format!("ids.json maps {short_id} to {text}, {what}"));
             finding.task = task;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::files::old_temporaries;
 use super::survey::{Survey, all_tasks};
 use crate::model::failure::{Code, Result};
-use crate::model::finding::{Check, Finding};
+use crate::model::finding::Check;
 use crate::model::ids::TaskId;
 use crate::model::json;
 use crate::model::log_text::mended;
@@ -34,11 +34,7 @@ pub fn repair(layout: &Layout, survey: &Survey) -> Vec<String> {
     for task in broken {
         note(repair_task(layout, task));
     }
-    let of_all = |finding: &Finding| {
-        matches!(finding.check, Check::GlobalLogConsistency | Check::AliasIntegrity)
-    };
-    // What was repaired may have brought a life-cycle event or a short ID to light.
-    if survey.findings.iter().any(|finding| of_all(finding) || finding.check == Check::JsonlParse) {
+    if survey.findings.iter().any(|finding| shows_in_derived_files(finding.check)) {
         note(derive_again(layout));
     }
     problems
@@ -53,6 +49,14 @@ fn is_of_one_task(check: Check) -> bool {
             | Check::TaskPlace
             | Check::MissingLog
             | Check::DuplicateEvent
+    )
+}
+
+/// What was repaired may also have brought a life-cycle event or a short ID to light.
+fn shows_in_derived_files(check: Check) -> bool {
+    matches!(
+        check,
+        Check::GlobalLogConsistency | Check::AliasIntegrity | Check::JsonlParse | Check::MissingLog
     )
 }
 

@@ -37,8 +37,9 @@ pub fn survey(layout: &Layout, visit: &mut dyn FnMut(&TaskId, &[Event]) -> Vec<F
         survey.findings.extend(looked.findings);
         survey.findings.extend(recorded.missing(&id, &looked.events));
         survey.findings.extend(visit(&id, &looked.events));
-        if let Some(snapshot) = &looked.snapshot {
-            survey.findings.extend(index.compare(&id, snapshot));
+        match &looked.snapshot {
+            Some(snapshot) => survey.findings.extend(index.compare(&id, snapshot)),
+            None => index.pass_over(&id),
         }
     }
     survey.findings.extend(index.finish(layout));

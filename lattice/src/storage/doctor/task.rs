@@ -44,7 +44,7 @@ pub(super) fn inspect(layout: &Layout, task: &TaskId) -> Looked {
                     found.extend(places(layout, task, place, &looked.events));
                     found.extend(snapshot(layout, task, place, &looked.events, state));
                     found.extend(second_ends(&looked.events));
-                    found.extend(of_links(task, state, &|id| exists(layout, id)));
+                    found.extend(of_links(task, state, &|id| layout.has_task(id)));
                     found.extend(artifacts(layout, task, state));
                 }
             }
@@ -73,16 +73,6 @@ fn read(layout: &Layout, task: &TaskId) -> Result<(Place, Vec<u8>), String> {
 
 fn logs(layout: &Layout, task: &TaskId) -> [std::path::PathBuf; 2] {
     [layout.log(task), layout.archived_log(task)]
-}
-
-pub(super) fn exists(layout: &Layout, task: &TaskId) -> bool {
-    let files = [
-        layout.log(task),
-        layout.archived_log(task),
-        layout.snapshot(task),
-        layout.archived_snapshot(task),
-    ];
-    files.iter().any(|path| path.exists())
 }
 
 fn without_log(layout: &Layout, task: &TaskId) -> Finding {

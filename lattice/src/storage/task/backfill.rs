@@ -28,7 +28,9 @@ pub fn give_ids(
     for task in tasks {
         match read_task(layout, &task) {
             Ok((_, snapshot, _)) => match snapshot.short_id() {
-                Some(short_id) => nameless.extend(named.add(short_id, &task)),
+                Some(short_id) => {
+                    nameless.extend(named.add(short_id, &task).map(|(_, newer)| newer));
+                }
                 None => nameless.push(task),
             },
             Err(failure) => unreadable.push(failure.to_string()),

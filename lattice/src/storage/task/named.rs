@@ -22,15 +22,18 @@ use crate::storage::replace::replace;
 pub struct Named(BTreeMap<String, TaskId>);
 
 impl Named {
-    /// Another task that has this short ID too, if there is one.
-    pub fn add(&mut self, short_id: &str, task: &TaskId) -> Option<TaskId> {
+    /// Where another task has this short ID too: the older of the two, which keeps it, and the newer.
+    pub fn add(&mut self, short_id: &str, task: &TaskId) -> Option<(TaskId, TaskId)> {
         let known = self.0.entry(short_id.to_owned()).or_insert_with(|| task.clone());
         if known == task {
             return None;
         }
+        let mut pair = [task.clone(), known.clone()];
         // A ULID begins with its time.
-        let is_older = task.ulid().to_ascii_uppercase() < known.ulid().to_ascii_uppercase();
-        Some(if is_older { std::mem::replace(known, task.clone()) } else { known.clone() })
+        pair.sort_by_key(|task| task.ulid().to_ascii_uppercase());
+        let [older, newer] = pair;
+        *known = older.clone();
+        Some((older, newer))
     }
 
     /// Whether this task is the one that a short ID means, or nobody else's is known.
@@ -73,7 +76,7 @@ pub(in crate::storage) fn restore(layout: &Layout, named: &Named) -> Result<()> 
     let taken = entries(&index);
     let keeps = |(short_id, task): &(&String, &String)| {
         !named.0.contains_key(*short_id)
-            && TaskId::parse(task).is_some_and(|t| is_new(layout, &t, short_id))
+            && TaskId::parse(task).is_some_and(|t| is_to_be_kept(layout, &t, short_id))
     };
     let kept = taken.iter().filter(keeps).map(|(id, task)| (id.clone(), task.as_str().into()));
     let known = named.0.iter().map(|(id, task)| (id.clone(), task.as_str().into()));
@@ -92,10 +95,12 @@ pub(in crate::storage) fn restore(layout: &Layout, named: &Named) -> Result<()> 
     Ok(())
 }
 
-/// Whether an entry belongs to a task that came after the tasks were looked at.
-fn is_new(layout: &Layout, task: &TaskId, short_id: &str) -> bool {
-    if let Ok((_, snapshot, _)) = read_task(layout, task) {
-        return snapshot.short_id() == Some(short_id);
+/// Whether an entry is of a task that came after the tasks were looked at, or of one that cannot be read now.
+fn is_to_be_kept(layout: &Layout, task: &TaskId, short_id: &str) -> bool {
+    match read_task(layout, task) {
+        Ok((_, snapshot, _)) => return snapshot.short_id() == Some(short_id),
+        Err(_) if layout.has_task(task) => return true,
+        Err(_) => {}
     }
     let made = Ulid::from_string(task.ulid()).map(|ulid| ulid.datetime());
     made.is_ok_and(|made| {

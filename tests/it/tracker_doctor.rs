@@ -1,0 +1,399 @@
+//! `doctor`: every state that crashes, git and the Python tool leave, set up on disk; found, repaired, written on,
+//! rebuilt. No event is lost on the way, and the snapshot is the replay.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::harness::call::Finished;
+use crate::harness::sandbox::{ACTOR, Sandbox};
+use crate::harness::waiting::SOON;
+
+const LATE: &str = "ev_01KA00000000000000000000A1";
+
+fn doctor(sandbox: &Sandbox, options: &[&str]) -> Finished {
+    sandbox.lattice(["doctor", "--json"].iter().chain(options).copied()).run()
+}
+
+/// `level check`, sorted.
+fn findings(finished: &Finished) -> Vec<String> {
+    let list = finished.data()["findings"].as_array().unwrap().clone();
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let mut found: Vec<String> = list
+        .iter()
+        .map(|finding| format!("{} {}", text(finding, "level"), text(finding, "check")))
+        .collect();
+    found.sort();
+    found
+}
+
+fn path(sandbox: &Sandbox, place: &str) -> PathBuf {
+    sandbox.lattice_dir().join(place.replace("T.", &format!("{}.", sandbox.task)))
+}
+
+/// IDs of all events of the task, wherever its log is.
+fn ids(sandbox: &Sandbox) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for place in ["events/T.jsonl", "archive/events/T.jsonl"] {
+        let log = fs::read(path(sandbox, place)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        // Also what stands in a line that cannot be read.
+        let parts = log.split("\"id\":\"").skip(1);
+        ids.extend(parts.filter_map(|part| part.split_once('"')).map(|(id, _)| id.to_owned()));
+    }
+    ids
+}
+
+/// A task with a comment, of another tool's or our own making.
+fn project() -> Sandbox {
+    let sandbox = Sandbox::without_git();
+    sandbox.lattice(["comment", "LAT-1", "Hello", "--actor", ACTOR]).run().ok();
+    let line = |kind: &str| {
+        json!({"actor": ACTOR, "data": {}, "id": LATE, "schema_version": 1, "task_id": sandbox.task,
+            "ts": "2026-03-01T10:00:00Z", "type": kind})
+        .to_string()
+            + "\n"
+    };
+    fs::write(sandbox.lattice_dir().join("late"), line("x_late")).unwrap();
+    fs::write(sandbox.lattice_dir().join("archived"), line("task_archived")).unwrap();
+    sandbox
+}
+
+struct Case {
+    /// In `.lattice`; `T.` is the task, `late` and `archived` are files with one event each.
+    broken: &'static str,
+    found: &'static [&'static str],
+    /// What only a person can decide.
+    stays: &'static [&'static str],
+    archived: bool,
+}
+
+const fn case(broken: &'static str, found: &'static [&'static str]) -> Case {
+    Case { broken, found, stays: &[], archived: false }
+}
+
+const CASES: &[Case] = &[
+    case("true", &[]),
+    // A short ID was taken, and its task never written.
+    case(
+        "sed -i 's/\"map\": {/\"map\": {\"LAT-7\": \"task_01KA00000000000000000000Z9\",/' ids.json",
+        &["warning alias_integrity", "warning alias_integrity"],
+    ),
+    // The event is there, its snapshot is not.
+    case("cat late >> events/T.jsonl", &["warning snapshot_drift"]),
+    // The same, hidden by the next write of a tool that began with the old snapshot.
+    case(
+        "cat late >> events/T.jsonl && sed -i \"s/last_event_id\\\": .*/last_event_id\\\": \\\"$(grep -o 'ev_[0-9A-Z]*' late)\\\",/\" tasks/T.json",
+        &["warning snapshot_drift"],
+    ),
+    // A lost update: the last IDs agree, the rest does not.
+    case(
+        "sed -i 's/\"comment_count\": 1/\"comment_count\": 0/' tasks/T.json",
+        &["warning snapshot_drift"],
+    ),
+    case("rm tasks/T.json", &["warning snapshot_drift"]),
+    case("echo '<<<<<<< HEAD' > tasks/T.json", &["error json_parse"]),
+    case(": > events/_lifecycle.jsonl", &["warning global_log_consistency"]),
+    case("rm events/_lifecycle.jsonl", &["warning global_log_consistency"]),
+    case("printf '{\"act' >> events/_lifecycle.jsonl", &["warning global_log_consistency"]),
+    // Torn ends of the log.
+    case("printf '{\"actor\":\"hum' >> events/T.jsonl", &["warning jsonl_parse"]),
+    case(
+        "(printf '{\"actor\":\"hum'; echo; cat late) >> events/T.jsonl",
+        &["error jsonl_parse", "warning snapshot_drift"],
+    ),
+    case("(printf '{\"actor\":\"hum'; cat late) >> events/T.jsonl", &["error jsonl_parse"]),
+    case("truncate -s -1 events/T.jsonl", &["warning jsonl_parse"]),
+    case(
+        "truncate -s -1 events/T.jsonl && cat late >> events/T.jsonl",
+        &["error jsonl_parse", "warning snapshot_drift"],
+    ),
+    // Both places.
+    case("mv tasks/T.json archive/tasks/", &["warning snapshot_drift", "warning task_place"]),
+    case("cp tasks/T.json archive/tasks/", &["warning task_place"]),
+    case("cp events/T.jsonl archive/events/", &["warning task_place"]),
+    case(
+        "cp events/T.jsonl archive/events/ && cp tasks/T.json archive/tasks/ && cat late >> archive/events/T.jsonl",
+        &["warning snapshot_drift", "warning task_place", "warning task_place"],
+    ),
+    case(
+        "mv events/T.jsonl archive/events/ && cp late events/T.jsonl",
+        &["warning snapshot_drift", "warning task_place"],
+    ),
+    Case {
+        broken: "cat archived >> events/T.jsonl && cat archived >> events/_lifecycle.jsonl && mv tasks/T.json archive/tasks/",
+        found: &["warning snapshot_drift", "warning task_place", "warning task_place"],
+        stays: &[],
+        archived: true,
+    },
+    Case {
+        broken: "cat archived >> events/T.jsonl && mv events/T.jsonl archive/events/",
+        found: &[
+            "warning global_log_consistency",
+            "warning snapshot_drift",
+            "warning task_place",
+            "warning task_place",
+        ],
+        stays: &[],
+        archived: true,
+    },
+    // The index of short IDs.
+    case("printf '{torn' > ids.json", &["error alias_integrity"]),
+    case("printf '' > ids.json", &["error alias_integrity"]),
+    case("rm ids.json", &["warning alias_integrity"]),
+    case(
+        "echo '{\"map\":{},\"next_seqs\":{\"LAT\":9},\"schema_version\":2}' > ids.json",
+        &["warning alias_integrity"],
+    ),
+    case("sed -i 's/\"LAT\": 2/\"LAT\": 1/' ids.json", &["warning alias_integrity"]),
+    // After git: lines twice, an event twice, conflict markers.
+    case(
+        "tail -n1 events/T.jsonl > l && cat l >> events/T.jsonl",
+        &["warning duplicate_event", "warning snapshot_drift"],
+    ),
+    case("sed -i '2i<<<<<<< HEAD' events/T.jsonl", &["error jsonl_parse"]),
+    Case {
+        broken: "tail -n1 events/T.jsonl | sed s/Hello/Other/ > l && cat l >> events/T.jsonl",
+        found: &["warning duplicate_event", "warning snapshot_drift"],
+        stays: &["warning duplicate_event"],
+        archived: false,
+    },
+    case("rm -r archive artifacts/payload locks", &["warning missing_directory"]),
+    case("touch -d '2 hours ago' tasks/.tmp.abcdefgh", &["warning leftover"]),
+    // Only a person can know.
+    Case {
+        broken: "rm events/T.jsonl",
+        found: &["error missing_log"],
+        stays: &["error missing_log"],
+        archived: false,
+    },
+];
+
+#[test]
+fn every_row_of_the_crash_matrix() {
+    for case in CASES {
+        check(case);
+    }
+}
+
+#[track_caller]
+fn check(case: &Case) {
+    let sandbox = project();
+    let script = case.broken.replace("T.", &format!("{}.", sandbox.task));
+    sandbox.sh(&format!("cd .lattice && {script} && rm -f late archived l"));
+    let before = ids(&sandbox);
+    let unchanged = sandbox.tree();
+    let looked = doctor(&sandbox, &[]);
+    let errors = case.found.iter().filter(|found| found.starts_with("error")).count();
+    assert_eq!(findings(&looked), case.found, "{}: {looked}", case.broken);
+    assert_eq!(looked.code, Some(i32::from(errors > 0)), "{}", case.broken);
+    assert_eq!(looked.data()["summary"]["errors"], errors);
+    sandbox.assert_unchanged(&unchanged);
+
+    let fixed = doctor(&sandbox, &["--fix"]);
+    assert_eq!(findings(&fixed), case.stays, "{}: {fixed}", case.broken);
+    assert_eq!(
+        fixed.code,
+        Some(i32::from(case.stays.iter().any(|found| found.starts_with("error"))))
+    );
+    assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.broken);
+    assert_eq!(ids(&sandbox), before, "no event is lost: {}", case.broken);
+    if case.stays.iter().any(|stays| stays.starts_with("error")) {
+        return;
+    }
+    if case.archived {
+        sandbox.lattice(["unarchive", "LAT-1", "--actor", ACTOR]).run().ok();
+    }
+    sandbox.lattice(["comment", "LAT-1", "More", "--actor", ACTOR]).run().ok();
+    let snapshot = fs::read(path(&sandbox, "tasks/T.json")).unwrap();
+    sandbox.lattice(["rebuild", "--all"]).run().ok();
+    assert_eq!(fs::read(path(&sandbox, "tasks/T.json")).unwrap(), snapshot, "{}", case.broken);
+    assert!(ids(&sandbox).is_superset(&before), "{}", case.broken);
+    assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.broken);
+    assert!(sandbox.create("Next").starts_with("task_"));
+}
+
+/// The same states, healed by an ordinary write instead.
+#[test]
+fn a_write_on_wreckage_loses_nothing() {
+    for case in CASES.iter().filter(|case| case.stays.is_empty() && !case.archived) {
+        let sandbox = project();
+        let script = case.broken.replace("T.", &format!("{}.", sandbox.task));
+        sandbox.sh(&format!("cd .lattice && {script} && rm -f late archived l"));
+        let before = ids(&sandbox);
+        let task = sandbox.task.as_str();
+        let written = sandbox.lattice(["comment", task, "More", "--actor", ACTOR]).run();
+        // A log that begins in the archive and goes on outside of it may count as archived.
+        assert!(written.code == Some(0) || case.found.contains(&"warning task_place"), "{written}");
+        sandbox.lattice(["doctor", "--fix"]).run().ok();
+        assert!(ids(&sandbox).is_superset(&before), "{}", case.broken);
+        assert_eq!(findings(&doctor(&sandbox, &[])), [""; 0], "{}", case.broken);
+    }
+}
+
+#[test]
+fn the_answer_for_people() {
+    let sandbox = project();
+    sandbox.sh("rm .lattice/late .lattice/archived");
+    let fine = sandbox.lattice(["doctor"]).run().ok().silent();
+    assert!(
+        fine.stdout.starts_with("Checking 1 tasks, 2 events, 0 artifacts...\n\u{2713} "),
+        "{fine}"
+    );
+    assert!(fine.stdout.ends_with("\n\nNo issues found.\n"), "{fine}");
+    sandbox.sh(&format!(
+        "cd .lattice && echo '{{x' >> events/{0}.jsonl && rm tasks/{0}.json",
+        sandbox.task
+    ));
+    let found = sandbox.lattice(["doctor"]).run().exits(1).silent();
+    assert!(found.stdout.contains("\n\u{26a0} line 3 of events/task_"), "{found}");
+    assert!(found.stdout.ends_with("\n\n1 warning and 1 error found.\n"), "{found}");
+    let fixed = sandbox.lattice(["doctor", "--fix"]).run().ok().silent();
+    assert!(fixed.stdout.contains("is no event (fixed)\n"), "{fixed}");
+    assert!(fixed.stdout.ends_with("\n\nNo issues found.\n"), "{fixed}");
+    let torn = fs::read_dir(sandbox.lattice_dir().join("logs/torn")).unwrap().next().unwrap();
+    assert_eq!(fs::read_to_string(torn.unwrap().path()).unwrap(), "{x\n");
+}
+
+#[test]
+fn links_and_artifacts_that_lead_nowhere_are_named() {
+    let sandbox = project();
+    let link = |target: &str| {
+        json!({"actor": ACTOR, "data": {"type": "blocks", "target_task_id": target}, "id": format!("ev_{target}"),
+            "task_id": sandbox.task, "ts": "2026-03-01T10:00:00Z", "type": "relationship_added"})
+    };
+    let artifact = json!({"actor": ACTOR, "data": {"artifact_id": "art_01KA00000000000000000000Z9"}, "id": "ev_x",
+        "task_id": sandbox.task, "ts": "2026-03-01T10:00:00Z", "type": "artifact_attached"});
+    let log = fs::read_to_string(path(&sandbox, "events/T.jsonl")).unwrap();
+    let nowhere = "task_01KA00000000000000000000Z9";
+    let text = format!("{log}{}\n{}\n{artifact}\n", link(&sandbox.task), link(nowhere));
+    fs::write(path(&sandbox, "events/T.jsonl"), text).unwrap();
+    sandbox.lattice(["rebuild", "LAT-1"]).run().ok();
+    sandbox.sh("rm .lattice/late .lattice/archived");
+    let expected = ["warning missing_artifact", "warning missing_reference", "warning self_link"];
+    assert_eq!(findings(&doctor(&sandbox, &["--fix"]).ok()), expected);
+}
+
+#[test]
+fn two_tasks_with_one_short_id() {
+    let sandbox = Sandbox::without_git();
+    let second = sandbox.create("Second");
+    let log = sandbox.lattice_dir().join(format!("events/{second}.jsonl"));
+    let text = fs::read_to_string(&log).unwrap();
+    fs::write(&log, text.replace("LAT-2", "LAT-1")).unwrap();
+    sandbox.lattice(["rebuild", "--all"]).run().ok();
+    let found = doctor(&sandbox, &["--fix"]).exits(1);
+    assert_eq!(findings(&found), ["error alias_integrity"], "{found}");
+    let given = sandbox.lattice(["backfill-ids"]).run().ok();
+    assert_eq!(given.stdout, "Assigned LAT-3 to 1 existing task.\n");
+    assert_eq!(findings(&doctor(&sandbox, &[]).ok()), [""; 0]);
+    let shown = sandbox.lattice(["show", "LAT-3", "--json"]).run().ok().data();
+    assert_eq!(shown["id"], second, "the older one keeps its short ID");
+}
+
+#[test]
+fn a_dead_run_is_found_and_ended() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    assert_eq!(findings(&doctor(&sandbox, &[]).ok()), [""; 0], "a run that lives is fine");
+    let (shim, warden) = run.supervisors(&main);
+    warden.signal(rustix::process::Signal::STOP);
+    shim.kill();
+    warden.kill();
+    [&shim, &warden, &*main].iter().for_each(|process| process.wait_dead(SOON));
+    let found = doctor(&sandbox, &["--fix"]).ok();
+    assert_eq!(findings(&found), [""; 0], "{found}");
+    assert_eq!(found.data()["fixed"][0]["check"], "run", "{found}");
+    assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn what_is_left_of_runs_is_named_and_trash_goes() {
+    let sandbox = project();
+    sandbox.sh("cd .lattice && rm late archived && mkdir -p worktrees/.trash-x/a worktrees/mine runs/.old-x runs/.bad-ev_x");
+    let spec = sandbox.lattice_dir().join("runs/ev_01KA00000000000000000000R1/spec.json");
+    fs::create_dir_all(spec.parent().unwrap()).unwrap();
+    fs::write(&spec, "{torn").unwrap();
+    let found = doctor(&sandbox, &[]).ok();
+    let expected =
+        ["warning leftover", "warning leftover", "warning run", "warning run", "warning worktree"];
+    assert_eq!(findings(&found), expected, "{found}");
+    let found = doctor(&sandbox, &["--fix"]).ok();
+    let stays: BTreeSet<String> = findings(&found).into_iter().collect();
+    assert!(!stays.contains("warning leftover") && stays.contains("warning worktree"), "{found}");
+    assert!(sandbox.lattice_dir().join("worktrees/mine").is_dir());
+    assert!(!sandbox.lattice_dir().join("worktrees/.trash-x").exists());
+}
+
+#[test]
+fn a_run_of_another_machine_is_unsupervised() {
+    let sandbox = project();
+    let start = json!({"actor": ACTOR, "data": {"process_type": "Lint", "commit_sha": "unknown", "timeout_minutes": 1},
+        "id": "ev_01KA00000000000000000000R1", "schema_version": 1, "task_id": sandbox.task,
+        "ts": "2026-03-01T10:00:00Z", "type": "process_started"});
+    let end = |id: &str| {
+        json!({"actor": ACTOR, "data": {"process_type": "Lint", "started_event_id": "ev_01KA00000000000000000000R1"},
+            "id": id, "schema_version": 1, "task_id": sandbox.task, "ts": "2026-03-01T10:00:00Z", "type": "process_completed"})
+    };
+    sandbox.sh("rm .lattice/late .lattice/archived");
+    let log = fs::read_to_string(path(&sandbox, "events/T.jsonl")).unwrap();
+    fs::write(path(&sandbox, "events/T.jsonl"), format!("{log}{start}\n")).unwrap();
+    sandbox.lattice(["rebuild", "LAT-1"]).run().ok();
+    assert_eq!(findings(&doctor(&sandbox, &["--fix"]).ok()), ["warning run"]);
+    let refused =
+        sandbox.lattice(["archive", "LAT-1", "--force", "--actor", ACTOR, "--json"]).run();
+    refused.refused(1, "NOT_SUPERVISED");
+    // Two ends that a merge has brought together.
+    let text = format!(
+        "{log}{start}\n{}\n{}\n",
+        end("ev_01KA00000000000000000000E1"),
+        end("ev_01KA00000000000000000000E2")
+    );
+    fs::write(path(&sandbox, "events/T.jsonl"), text).unwrap();
+    sandbox.lattice(["rebuild", "LAT-1"]).run().ok();
+    assert_eq!(findings(&doctor(&sandbox, &["--fix"]).ok()), ["warning duplicate_event"]);
+}
+
+#[test]
+fn a_fresh_clone_is_completed() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("git clone -q . ../clone && cp .git/config ../clone/.git/config");
+    let clone = sandbox.base.join("clone");
+    let call = |options: &[&str]| {
+        sandbox
+            .lattice(["doctor", "--json"].iter().chain(options).copied())
+            .current_dir(&clone)
+            .run()
+            .ok()
+    };
+    assert_eq!(findings(&call(&[])), ["warning missing_directory"]);
+    assert_eq!(findings(&call(&["--fix"])), [""; 0]);
+}
+
+#[test]
+fn one_broken_thing_hides_nothing() {
+    let sandbox = project();
+    sandbox.sh("rm .lattice/late .lattice/archived");
+    let second = sandbox.create("Second");
+    sandbox.sh(&format!("cd .lattice && rm events/{0}.jsonl && mkdir events/{0}.jsonl && echo x >> events/{1}.jsonl && echo x > config.json", sandbox.task, second));
+    let found = doctor(&sandbox, &[]).exits(1);
+    assert_eq!(
+        findings(&found),
+        ["error json_parse", "error jsonl_parse", "error jsonl_parse"],
+        "{found}"
+    );
+    doctor(&sandbox, &["--fix"]).exits(1);
+    sandbox.lattice(["rebuild", "--all", "--json"]).run();
+    assert!(
+        fs::read_to_string(sandbox.lattice_dir().join(format!("events/{second}.jsonl")))
+            .unwrap()
+            .lines()
+            .count()
+            == 1
+    );
+}

@@ -94,7 +94,11 @@ fn a_caller_that_ignores_interrupts() {
 
 #[test]
 fn a_caller_that_does_all_of_it() {
-    let all = ["env", "--ignore-signal=CHLD,INT,QUIT,HUP,TERM,PIPE", "--block-signal"];
+    let all = [
+        "env",
+        "--ignore-signal=CHLD,INT,QUIT,HUP,TERM,PIPE,USR1,ALRM,TSTP,TTOU",
+        "--block-signal",
+    ];
     called_through(&all);
 }
 

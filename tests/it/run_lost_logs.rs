@@ -48,6 +48,22 @@ fn a_log_that_is_gone_is_not_made_anew() {
 }
 
 #[test]
+fn a_start_that_git_took_back_is_brought_again_with_its_end() {
+    let sandbox = Sandbox::new();
+    let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
+    let before = fs::read(&log).unwrap();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    // As after a stash or a reset: the log of before the run.
+    fs::write(&log, &before).unwrap();
+    main.tell("exit 3");
+    assert_eq!(run.ended()["data"]["exit_code"], 3);
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+    sandbox.assert_clean();
+}
+
+#[test]
 fn a_directory_that_is_cleaned_away_under_a_live_run_costs_no_end() {
     let sandbox = Sandbox::new();
     sandbox.worker("Work", json!({"command": sandbox.fake(&["connect=main", "wait"])}));

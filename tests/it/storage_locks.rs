@@ -126,6 +126,42 @@ fn stopped_child(strace: &Running) -> crate::harness::process::Process {
 }
 
 #[test]
+fn a_lock_file_that_was_deleted_between_open_and_flock_is_no_lock() {
+    let sandbox = Sandbox::without_git();
+    if !strace::available(&sandbox) {
+        return skipped("a_lock_file_that_was_deleted_between_open_and_flock", "no strace");
+    }
+    let step = format!("lock={}", lock_path(&sandbox, "events_TASK"));
+    let first = sandbox.start_fake(&[&step, "connect=first", "wait", "unlock", "exit=0"]);
+    let peer = sandbox.socket.peer("first");
+    // It has opened the file, and sleeps before it asks for the lock.
+    let late = ["strace", "-o", "/dev/null", "-e", "trace=flock", "-e"];
+    let delay = "inject=flock:delay_enter=1500000:when=1";
+    let writing = comment(&sandbox).through(late.into_iter().chain([delay])).start();
+    let writer = stopped_child(&writing).pid;
+    let lock = lock_path(&sandbox, "events_TASK");
+    eventually("the lock file is open", SOON, || {
+        let open = fs_err::read_dir(format!("/proc/{writer}/fd")).map_err(|e| e.to_string())?;
+        let mut links = open.flatten().filter_map(|entry| fs_err::read_link(entry.path()).ok());
+        if links.any(|link| link.to_str() == Some(&lock)) { Ok(()) } else { Err("not".to_owned()) }
+    });
+    // Deleted and let go, as some versions of Python's lock library do; then somebody else locks a new one.
+    peer.tell("go");
+    first.finish().ok();
+    let second = sandbox.start_fake(&[&step, "connect=second", "wait", "unlock", "exit=0"]);
+    let peer = sandbox.socket.peer("second");
+    assert!(
+        !writing.process().dies_within(Duration::from_millis(2500)),
+        "it wrote beside a holder"
+    );
+    assert_eq!(sandbox.events().len(), 1);
+    peer.tell("go");
+    writing.finish().ok();
+    second.finish().ok();
+    assert_eq!(sandbox.events().len(), 2);
+}
+
+#[test]
 fn no_line_is_lost_between_writers_that_delete_their_lock_file() {
     let sandbox = Sandbox::without_git();
     let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));

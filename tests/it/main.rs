@@ -16,10 +16,18 @@ mod tidy;
 mod tracker;
 /// `archive`, `unarchive`.
 mod tracker_archive;
+/// `assign`, `update`, `event`, comments and reactions.
+mod tracker_fields;
 /// `init`, and what it completes.
 mod tracker_init;
+/// `next`, and claims.
+mod tracker_next;
 /// What the tracker's commands refuse.
 mod tracker_refusals;
+/// `link`, `branch-link`, and reviews of commits.
+mod tracker_relations;
+/// `status` and `complete` by the rules of the workflow.
+mod tracker_workflow;
 /// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
 mod tracker_wreckage;
 

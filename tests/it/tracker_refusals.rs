@@ -4,7 +4,7 @@ use crate::harness::sandbox::{ACTOR, Sandbox};
 
 /// The call is refused in JSON with this code and in words with `Error:` and `hint:`, and changes nothing.
 #[track_caller]
-fn refused(sandbox: &Sandbox, arguments: &[&str], code: &str) {
+pub fn refused(sandbox: &Sandbox, arguments: &[&str], code: &str) {
     let before = sandbox.tree();
     let error = sandbox.lattice(arguments).arg("--json").run().silent().refused(1, code);
     let words = sandbox.lattice(arguments).run().exits(1).stdout("");

@@ -159,11 +159,15 @@ fn artifacts(session: &Session, layout: &Layout, task: &Snapshot) -> Vec<Value> 
 }
 
 fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found) -> Page<'a> {
+    // The short form is for those who know the names.
+    let shown = |status: &str| {
+        if args.compact { status.to_owned() } else { config.display_status(status) }
+    };
     Page {
         task: &found.task,
         archived: found.archived,
-        status: config.display_status(found.task.status()),
-        next: found.transitions.iter().map(|status| config.display_status(status)).collect(),
+        status: shown(found.task.status()),
+        next: found.transitions.iter().map(|status| shown(status)).collect(),
         runs: &found.runs,
         relations_out: &found.relations_out,
         relations_in: &found.relations_in,

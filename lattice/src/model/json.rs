@@ -19,6 +19,11 @@ pub fn pretty(value: &Value) -> String {
     text
 }
 
+/// One line as `json.dumps` writes it when nobody asks for less white space: for people.
+pub fn spaced(value: &Value) -> String {
+    serialize(value, Spaced)
+}
+
 /// Reads one value. What a strict parser refuses but Python writes is tolerated: `Infinity` stays (as an
 /// overflowing number), `NaN` becomes null, lone surrogates and invalid UTF-8 become U+FFFD.
 pub fn parse_line(bytes: &[u8]) -> Option<Value> {
@@ -34,6 +39,31 @@ fn serialize<F: Formatter>(value: &Value, formatter: F) -> String {
         .serialize(&mut Serializer::with_formatter(&mut bytes, Ascii(formatter)))
         .expect("a value tree has string keys and a vector takes every write");
     String::from_utf8(bytes).expect("only ASCII was written")
+}
+
+/// A space behind each comma and each colon.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
 }
 
 /// Wraps a layout and makes strings ASCII and floats Python's.
@@ -279,6 +309,12 @@ mod tests {
         {
             assert_eq!(parse_line(input.as_bytes()), None, "{input}");
         }
+    }
+
+    #[test]
+    fn spaced_form() {
+        let value = serde_json::json!({"b": [1, 2.50, {}], "a": {"c": null, "d": []}});
+        assert_eq!(spaced(&value), r#"{"a": {"c": null, "d": []}, "b": [1, 2.5, {}]}"#);
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn beginning(text: &str) -> String {
 
 /// JSON in its ordinary one-line form; it escapes what a terminal would obey.
 fn json_line(value: &Value) -> String {
-    lattice::model::json::compact(value)
+    lattice::model::json::spaced(value)
 }
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ mod tests {
             &json!({"field": "tags", "from": null, "to": ["x"]}),
             "tags: none -> [\"x\"]",
         );
-        check("x_mine", &json!({"b": 1, "a": "\u{7}"}), "{\"a\":\"\\u0007\",\"b\":1}");
+        check("x_mine", &json!({"b": 1, "a": "\u{7}"}), "{\"a\": \"\\u0007\", \"b\": 1}");
         check("x_mine", &json!({}), "");
         check("status_changed", &json!(7), "? -> ?");
     }

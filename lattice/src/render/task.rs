@@ -84,6 +84,7 @@ pub(crate) struct Page<'a> {
 pub(crate) fn brief(page: &Page<'_>, paint: Paint) -> String {
     let mut text = Text::head(page, paint);
     text.line(format!("Assigned: {}", assignee(page.task)));
+    text.next(page);
     text.lines.join("\n")
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     let task = page.task;
     let by = task.get("created_by").map_or("?".into(), actor_text);
     let mut text = Text::head(page, paint);
+    text.next(page);
     text.line(format!("Assigned: {}  Created by: {by}", assignee(task)));
     text.line(format!(
         "Created: {}  Updated: {}",
@@ -136,10 +138,14 @@ impl Text {
             "Status: {}  Priority: {priority}  Type: {kind}",
             one_line(&page.status)
         ));
-        if !page.next.is_empty() {
-            text.line(format!("  Next: {}", page.next.join(" | ")));
-        }
         text
+    }
+
+    /// Where the task may go.
+    fn next(&mut self, page: &Page<'_>) {
+        if !page.next.is_empty() {
+            self.line(format!("  Next: {}", page.next.join(" | ")));
+        }
     }
 
     fn line(&mut self, line: String) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lattice::model::failure::{Failure, Result};
 use lattice::model::outcome::EndedBy;
+use lattice::model::run::Engine;
 use lattice::process::channel::Channel;
 use lattice::process::helper::{HelperOutput, Helpers};
 use lattice::process::hunt::{self, Marks};
@@ -73,7 +74,7 @@ fn marks(seat: &Seat) -> Marks {
         cookie: cookie(&seat.id),
         pipe: engine.as_ref().map(|engine| engine.pipe_inode),
         since_ticks: seat.run.supervisors().map(|supervisors| supervisors.warden.start_ticks),
-        leader: engine.map(|engine| engine.identity),
+        leader: engine.as_ref().map(Engine::identity),
         worktree: seat.spec.worktree_path.clone(),
     }
 }

@@ -79,12 +79,8 @@ impl Gated {
     fn publish(&self, seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<()> {
         let identity = identity::of(self.pid())
             .ok_or_else(|| Failure::internal("the engine has no identity"))?;
-        let engine = Engine {
-            since_ticks: identity.start_ticks,
-            identity,
-            pipe_inode: pipe::inode(output)?,
-            deadline_at: time::timestamp(SystemTime::now() + job.limit),
-        };
+        let deadline = time::timestamp(SystemTime::now() + job.limit);
+        let engine = Engine::new(identity, pipe::inode(output)?, deadline);
         seat.publish_as(&engine, "engine.json")
     }
 

@@ -136,8 +136,11 @@ fn another_store_or_host_is_left_to_force() {
 fn after_a_reboot_a_reused_number_is_an_innocent() {
     let sandbox = Sandbox::new();
     let run = dead_run(&sandbox);
-    let innocent = sandbox.start_fake(&["connect=innocent", "wait"]);
+    let fake = sandbox.fake_line(&["connect=innocent", "wait"]);
+    let innocent = sandbox.program(["bash", "-c", &format!("{fake} | cat")]).start();
     let peer = sandbox.socket.peer("innocent");
+    let pipe = fs::read_link(format!("/proc/{}/fd/1", peer.pid)).unwrap().display().to_string();
+    let inode: u64 = pipe.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a pipe");
     let boot = json!("00000000-0000-0000-0000-000000000000");
     edit(&run, "spec.json", |spec| spec["boot_id"] = boot.clone());
     edit(&run, "supervisor.json", |both| {
@@ -150,6 +153,7 @@ fn after_a_reboot_a_reused_number_is_an_innocent() {
         engine["boot_id"] = boot.clone();
         engine["pid"] = json!(peer.pid);
         engine["pgid"] = json!(peer.pid);
+        engine["pipe_inode"] = json!(inode);
     });
     reap(&sandbox);
     let end = run.ended();

@@ -112,10 +112,31 @@ pub struct Supervisors {
 /// `engine.json`, written before the gate opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
-    pub identity: Identity,
+    // The five of `Identity`, flat on disk; by hand, because `serde(flatten)` and `arbitrary_precision` do not go
+    // together.
+    pub pid: i32,
+    pub start_ticks: u64,
+    pub boot_id: String,
+    pub pid_namespace: u64,
+    pub pgid: i32,
     /// Inode of the pipe that is the engine's stdout and stderr.
     pub pipe_inode: u64,
     pub deadline_at: String,
-    /// Clock ticks after boot when the run began, to tell its processes from older ones.
-    pub since_ticks: u64,
+}
+
+impl Engine {
+    pub fn new(identity: Identity, pipe_inode: u64, deadline_at: String) -> Self {
+        let Identity { pid, start_ticks, boot_id, pid_namespace, pgid } = identity;
+        Self { pid, start_ticks, boot_id, pid_namespace, pgid, pipe_inode, deadline_at }
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+            boot_id: self.boot_id.clone(),
+            pid_namespace: self.pid_namespace,
+            pgid: self.pgid,
+        }
+    }
 }

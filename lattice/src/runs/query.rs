@@ -112,7 +112,7 @@ fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {
         state: state(&directory, engine.is_some()),
         remaining: limit.zip(age).map(|(limit, age)| limit.saturating_sub(age)),
         age,
-        engine_pid: engine.map(|engine| engine.identity.pid),
+        engine_pid: engine.map(|engine| engine.pid),
         supervisor_pid: directory.supervisors().map(|supervisors| supervisors.warden.pid),
         log_bytes: fs_err::metadata(&log_path).map_or(0, |metadata| metadata.len()),
         log_path,

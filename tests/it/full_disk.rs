@@ -1,8 +1,6 @@
 //! A project on a disk without room: refusals that change nothing, and an end that waits for room.
 
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use fs_err as fs;
 use serde_json::{Value, json};
@@ -111,8 +109,13 @@ fn an_end_without_room_keeps_the_worktree_and_is_told_later() {
     hungry.tell("go");
     let full = sandbox.socket.peer("full");
     let ended = |log: &str| log.contains("\"process_completed\"");
-    // Long enough for a try of the append; a longer wait would show nothing more.
-    thread::sleep(Duration::from_millis(1500));
+    // The glutton has deleted the lock file, so it is there again when the append is tried; and whoever gets the
+    // lock after that sees what the try has left.
+    let lock = disk.seen(&lock);
+    eventually("the append is tried", SOON, || {
+        if lock.exists() { Ok(()) } else { Err("no lock file".to_owned()) }
+    });
+    sandbox.program(["flock", lock.to_str().unwrap(), "true"]).run().ok();
     let log = fs::read_to_string(&events).unwrap();
     assert!(log.ends_with('\n') && !ended(&log), "no torn line: {log}");
     for name in ["filler", "more"] {

@@ -113,3 +113,76 @@ fn a_project_without_a_code_has_no_short_ids() {
     );
     assert!(!sandbox.lattice_dir().join("ids.json").exists());
 }
+
+/// `lattice init` at a terminal, with these lines typed.
+fn at_a_terminal(sandbox: &Sandbox, options: &str, typed: &str) -> crate::harness::call::Finished {
+    let command = format!("lattice init {options}");
+    sandbox
+        .program(["script", "-qec", &command, "/dev/null"])
+        .env("NO_COLOR", "1")
+        .input(typed)
+        .run()
+}
+
+#[test]
+fn at_a_terminal_it_asks_for_what_is_missing() {
+    let sandbox = Sandbox::empty();
+    let answered = at_a_terminal(&sandbox, "", "bot:ana\nana\n1\nqx\n").ok();
+    assert!(answered.stdout.contains("is not an actor") && answered.stdout.contains("QX"));
+    assert_eq!(config(&sandbox)["default_actor"], "human:ana");
+    assert_eq!(config(&sandbox)["project_code"], "QX");
+    assert!(at_a_terminal(&sandbox, "", "").ok().stdout.contains("already initialized"));
+
+    let sandbox = Sandbox::empty();
+    let answered = at_a_terminal(&sandbox, "--actor agent:a", "\n").ok();
+    assert!(!answered.stdout.contains("Who are you"), "{answered}");
+    assert_eq!(config(&sandbox).get("project_code"), None);
+
+    let sandbox = Sandbox::empty();
+    at_a_terminal(&sandbox, "--actor agent:a --project-code LAT", "").ok();
+}
+
+#[test]
+fn the_end_of_the_input_aborts_and_nothing_is_made() {
+    for typed in ["", "ana\n"] {
+        let sandbox = Sandbox::empty();
+        // 4 is what a terminal takes for the end of the input.
+        let aborted = at_a_terminal(&sandbox, "", &format!("{typed}\u{4}")).exits(1);
+        assert!(aborted.stdout.contains("Error: aborted"), "{aborted}");
+        assert!(!sandbox.lattice_dir().exists());
+    }
+    // Bad options are told before anything is asked.
+    let sandbox = Sandbox::empty();
+    let refused = at_a_terminal(&sandbox, "--project-code A1", "").exits(1);
+    assert!(!refused.stdout.contains("Who are you"), "{refused}");
+}
+
+#[test]
+fn options_for_the_heartbeat_and_examples() {
+    let sandbox = Sandbox::empty();
+    let options = ["init", "--project-code", "LAT", "--heartbeat", "--seed"];
+    let made = sandbox.lattice(options).run().ok().silent();
+    assert!(made.stdout.contains("\nHeartbeat: enabled"), "{made}");
+    assert_eq!(config(&sandbox)["heartbeat"], json!({"enabled": true, "max_advances": 10}));
+    let listed = sandbox.lattice(["list", "--json"]).run().ok().data();
+    let listed = listed.as_array().unwrap();
+    let mut statuses: Vec<_> =
+        listed.iter().map(|task| (task["short_id"].as_str(), task["status"].as_str())).collect();
+    statuses.sort_unstable();
+    let statuses: Vec<_> = statuses.into_iter().filter_map(|(_, status)| status).collect();
+    assert_eq!(statuses, ["backlog", "done", "in_progress", "backlog"]);
+    assert_eq!(listed[0]["created_by"], "system:init");
+    let sandbox = Sandbox::empty();
+    let options = [
+        "init",
+        "--heartbeat",
+        "--no-heartbeat",
+        "--seed",
+        "--no-seed",
+        "--no-setup-claude",
+        "--no-setup-agents",
+    ];
+    sandbox.lattice(options).run().ok();
+    assert_eq!(config(&sandbox).get("heartbeat"), None);
+    assert_eq!(sandbox.lattice(["list"]).run().ok().stdout, "");
+}

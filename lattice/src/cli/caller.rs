@@ -11,15 +11,17 @@ use lattice::model::ids::RunId;
 pub(crate) struct Caller {
     env: Vec<(OsString, OsString)>,
     cwd: io::Result<PathBuf>,
+    pub(crate) stdin_is_tty: bool,
     pub(crate) stdout_is_tty: bool,
     pub(crate) stderr_is_tty: bool,
 }
 
 impl Caller {
     pub(crate) fn new(env: Vec<(OsString, OsString)>, cwd: io::Result<PathBuf>) -> Self {
+        let stdin_is_tty = io::stdin().is_terminal();
         let stdout_is_tty = io::stdout().is_terminal();
         let stderr_is_tty = io::stderr().is_terminal();
-        Self { env, cwd, stdout_is_tty, stderr_is_tty }
+        Self { env, cwd, stdin_is_tty, stdout_is_tty, stderr_is_tty }
     }
 
     pub(crate) fn env(&self) -> &[(OsString, OsString)] {

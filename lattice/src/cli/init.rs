@@ -11,13 +11,16 @@ use lattice::storage::layout::Layout;
 use lattice::storage::{scaffold, task};
 
 use super::identity::checked_actor;
+use super::out::Form;
 use super::session::Session;
+use super::{codes, question, seeds};
 
 /// Make a project: create .lattice/
 ///
-/// Asks nothing; every option can be left out. Without a project code tasks have only their long IDs. Where a
-/// .lattice/ is there already, only what is missing in it is made.
-#[derive(Debug, Args)]
+/// Every option can be left out. On a terminal it asks for the actor and the project code that are not given, and
+/// an empty answer leaves them out; elsewhere it asks nothing. Without a project code tasks have only their long
+/// IDs. Where a .lattice/ is there already, only what is missing in it is made.
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Examples:
   lattice init
@@ -51,8 +54,18 @@ pub(crate) struct InitArgs {
     /// The names that statuses are displayed with
     #[arg(long, value_enum, default_value = "classic")]
     workflow: Workflow,
+    /// Let agents go on with the next task by themselves, ten times at most
+    #[arg(long, overrides_with = "no_heartbeat")]
+    heartbeat: bool,
+    #[arg(long, hide = true)]
+    no_heartbeat: bool,
+    /// Make four tasks to look at
+    #[arg(long, overrides_with = "no_seed")]
+    seed: bool,
+    #[arg(long, hide = true)]
+    no_seed: bool,
     /// What the Python tool can be told not to do is never done here.
-    #[arg(long = "no-setup-claude", aliases = ["no-setup-agents", "no-seed", "no-heartbeat"])]
+    #[arg(long = "no-setup-claude", alias = "no-setup-agents")]
     #[arg(hide = true, action = ArgAction::Count)]
     never_done: u8,
 }
@@ -79,13 +92,50 @@ const OPINIONATED: [(&str, &str); 9] = [
 pub(crate) fn init(session: &Session, args: &InitArgs) -> Result<()> {
     let layout = layout(session, args)?;
     let exists = fs_err::symlink_metadata(layout.config()).is_ok();
+    let asked;
+    let args = if exists {
+        args
+    } else {
+        // What is given is checked before anything is asked, and everything before anything is made.
+        config(args)?;
+        asked = ask(session, args)?;
+        &asked
+    };
     let config = if exists { task::read_config(&layout)? } else { config(args)? };
     let completed = scaffold::complete(&layout, &config, &context(&layout, args))?;
     let created = !exists && scaffold::publish_config(&layout, &config)?;
     let config = if created { config } else { task::read_config(&layout)? };
+    if created && args.seed {
+        seeds::plant(&layout, &config)?;
+    }
     let human = if created { summary(&layout, args, &config) } else { already(completed) };
     let data = json!({"created": created, "path": layout.root.display().to_string(), "config": config.raw()});
     session.out.answer(data, layout.root.display(), human)
+}
+
+/// The two things that nobody can guess, if somebody is there to be asked.
+fn ask(session: &Session, args: &InitArgs) -> Result<InitArgs> {
+    let mut args = args.clone();
+    let caller = &session.caller;
+    if !caller.stdin_is_tty || !caller.stderr_is_tty || session.out.form() != Form::Human {
+        return Ok(args);
+    }
+    if args.actor.is_none() {
+        args.actor =
+            question::ask("Who are you, as in human:ana? (Enter: not noted down) ", |name| {
+                // A bare name is a person's.
+                let actor =
+                    if name.contains(':') { name.to_owned() } else { format!("human:{name}") };
+                checked_actor(&actor)
+            })?;
+    }
+    if args.project_code.is_none() {
+        args.project_code =
+            question::ask("Project code, as LAT in LAT-42? (Enter: none) ", |text| {
+                codes::checked("project code", text)
+            })?;
+    }
+    Ok(args)
 }
 
 fn layout(session: &Session, args: &InitArgs) -> Result<Layout> {
@@ -111,10 +161,16 @@ fn layout(session: &Session, args: &InitArgs) -> Result<Layout> {
 }
 
 fn config(args: &InitArgs) -> Result<Config> {
-    let project_code =
-        args.project_code.as_deref().map(|text| code("project code", text)).transpose()?;
-    let subproject_code =
-        args.subproject_code.as_deref().map(|text| code("subproject code", text)).transpose()?;
+    let project_code = args
+        .project_code
+        .as_deref()
+        .map(|text| codes::checked("project code", text))
+        .transpose()?;
+    let subproject_code = args
+        .subproject_code
+        .as_deref()
+        .map(|text| codes::checked("subproject code", text))
+        .transpose()?;
     if subproject_code.is_some() && project_code.is_none() {
         return Err(Failure::new(
             Code::ValidationError,
@@ -129,6 +185,7 @@ fn config(args: &InitArgs) -> Result<Config> {
         project_name: args.project_name.clone(),
         instance_name: args.instance_name.clone(),
         model: args.model.clone(),
+        heartbeat: args.heartbeat,
     };
     let config = Config::fresh(&fresh);
     Ok(if args.workflow == Workflow::Opinionated { opinionated(&config) } else { config })
@@ -141,17 +198,6 @@ fn opinionated(config: &Config) -> Config {
     raw.insert("workflow_preset".to_owned(), "opinionated".into());
     raw["workflow"]["display_names"] = names.into();
     Config::from_value(Value::Object(raw))
-}
-
-/// 1 to 5 letters, in capitals.
-fn code(what: &str, text: &str) -> Result<String> {
-    let is_code =
-        (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-    if is_code {
-        return Ok(text.to_ascii_uppercase());
-    }
-    Err(Failure::new(Code::ValidationError, format!("'{text}' is no {what}"))
-        .hint("use 1 to 5 letters, such as LAT"))
 }
 
 fn context(layout: &Layout, args: &InitArgs) -> String {
@@ -185,6 +231,9 @@ fn summary(layout: &Layout, args: &InitArgs, config: &Config) -> String {
     for (what, key) in settings {
         let value = config.raw().get(key).and_then(Value::as_str);
         lines.extend(value.map(|value| format!("{what}: {value}")));
+    }
+    if args.heartbeat {
+        lines.push("Heartbeat: enabled (at most 10 advances in a session)".to_owned());
     }
     if args.workflow == Workflow::Opinionated {
         lines.push("Workflow: opinionated".to_owned());

@@ -14,6 +14,8 @@ pub struct Fresh {
     pub project_name: Option<String>,
     pub instance_name: Option<String>,
     pub model: Option<String>,
+    /// Agents may go on with the next task by themselves.
+    pub heartbeat: bool,
 }
 
 impl Config {
@@ -28,6 +30,9 @@ impl Config {
         set("task_types", json!(["task", "bug", "spike", "chore"]));
         set("workflow_preset", "classic".into());
         set("workflow", workflow());
+        if fresh.heartbeat {
+            set("heartbeat", json!({"enabled": true, "max_advances": 10}));
+        }
         let given = [
             ("default_actor", &fresh.default_actor),
             ("project_code", &fresh.project_code),

@@ -71,6 +71,8 @@ mod run_reap;
 mod run_salvage;
 /// The start: slow, interrupted, crowded, private.
 mod run_start;
+/// Limits, orphans, copies and service managers around a run.
+mod run_surroundings;
 /// Daemons that a run leaves behind.
 mod run_sweep;
 /// What runs and people say of an end.

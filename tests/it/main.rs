@@ -35,6 +35,8 @@ mod tracker_wreckage;
 mod storage_locks;
 /// `doctor`: what it finds, and what it repairs.
 mod tracker_doctor;
+/// `rebuild`, `backfill-ids`, `set-project-code`.
+mod tracker_rebuild;
 
 /// Definitions and surroundings that keep a worker from starting.
 mod definitions;

@@ -9,7 +9,8 @@ use lattice::runs::directory::RunDir;
 use lattice::runs::surroundings;
 
 pub(crate) fn of(spec: &Spec, run: &RunDir) -> Vec<(OsString, OsString)> {
-    env::engine_env(&callers(), &surroundings::rules(spec), &surroundings::added(spec, run))
+    let added = surroundings::added(spec, run);
+    env::with_attached_gc(env::engine_env(&callers(), &surroundings::rules(spec), &added))
 }
 
 /// What must not be repeated in a committed log: the caller's secrets and the definition's.

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::{inherit, spawn};
@@ -32,9 +33,10 @@ pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
     run(words)
 }
 
-/// `gate PARENT UMASK PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the engine's already.
+/// `gate PARENT UMASK INPUT PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the engine's already;
+/// INPUT is the file that it reads.
 pub(crate) fn run(words: &[OsString]) -> Result<()> {
-    let [parent, mask, program, arguments @ ..] = words else { return Err(misuse()) };
+    let [parent, mask, input, program, arguments @ ..] = words else { return Err(misuse()) };
     let parent = number(parent)?;
     die_with(parent, Signal::SIGKILL)?;
     offer_to_oom_killer();
@@ -43,7 +45,10 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
         return Err(Failure::internal("the gate was closed"));
     }
     set_umask(mask)?;
-    let error = spawn::inheriting(program).args(arguments).exec();
+    let error = match inherit::read_from(Path::new(input)) {
+        Ok(()) => spawn::inheriting(program).args(arguments).exec(),
+        Err(error) => error,
+    };
     let number = error.raw_os_error().unwrap_or_default();
     socket.write_all(&number.to_le_bytes())?;
     // Never status 0: nobody may take the gate's exit for the engine's.

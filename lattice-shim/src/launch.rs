@@ -26,6 +26,10 @@ pub(crate) struct Job<'a> {
     pub(crate) argv: &'a [String],
     pub(crate) env: &'a [(OsString, OsString)],
     pub(crate) cwd: &'a Path,
+    /// The file that it reads as standard input.
+    pub(crate) input: &'a Path,
+    /// The length of the log, if it is the engine and not a setup command.
+    pub(crate) output_from: Option<u64>,
     pub(crate) limit: Duration,
 }
 
@@ -40,7 +44,8 @@ impl Gated {
     pub(crate) fn start(seat: &Seat, job: &Job<'_>, output: &OwnedFd) -> Result<Self> {
         let (ours, theirs) = channel::pair()?;
         let mut command = spawn::own_role(if seat.foreground { "gate-apart" } else { "gate" });
-        command.arg(Pid::this().to_string()).arg(seat.spec.umask.to_string()).args(job.argv);
+        command.arg(Pid::this().to_string()).arg(seat.spec.umask.to_string());
+        command.arg(job.input).args(job.argv);
         command
             .env_clear()
             .envs(job.env.iter().map(|(name, value)| (name, value)))
@@ -80,7 +85,10 @@ impl Gated {
         let identity = identity::of(self.pid())
             .ok_or_else(|| Failure::internal("the engine has no identity"))?;
         let deadline = time::timestamp(SystemTime::now() + job.limit);
-        let engine = Engine::new(identity, pipe::inode(output)?, deadline);
+        let engine = Engine {
+            output_from: job.output_from,
+            ..Engine::new(identity, pipe::inode(output)?, deadline)
+        };
         seat.publish_as(&engine, "engine.json")
     }
 

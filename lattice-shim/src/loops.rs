@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
-use lattice::model::outcome::Losses;
+use lattice::model::outcome::{Losses, Told};
 use lattice::model::run::Spec;
 use lattice::process::channel::{Channel, Received};
 use lattice::process::inherit;
@@ -17,6 +17,7 @@ use lattice::process::table;
 use lattice::process::tree::{self, Plan, Swept};
 use lattice::process::watch::{STOP_SIGNALS, Watch};
 use lattice::runs::end::hands::Hands;
+use lattice::runs::follow::Follower;
 use lattice::runs::spare;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -50,6 +51,10 @@ pub(crate) struct Loop {
     /// When the engine last printed something.
     pub(crate) last_output: Instant,
     last_stop: Option<Instant>,
+    /// The engine's output, as far as it is understood.
+    follower: Option<Follower>,
+    /// Its number of records when it had told its result, and since when it is that one.
+    settled: Option<(u64, Instant)>,
     /// Set by every SIGCHLD.
     child_ended: bool,
     /// While this is set, a stop or this file ends helpers before their time.
@@ -78,6 +83,8 @@ impl Loop {
             peer_gone: false,
             last_output: Instant::now(),
             last_stop: None,
+            follower: None,
+            settled: None,
             child_ended: false,
             interrupted_by: None,
         })
@@ -115,10 +122,12 @@ impl Loop {
     /// Everything that the engine has printed up to now.
     pub(crate) fn take_output(&mut self) -> io::Result<()> {
         let Some(log) = &mut self.log else { return Ok(()) };
-        if log.pump()? > 0 {
-            self.last_output = Instant::now();
-        }
+        let moved = log.pump()?;
         self.losses = log.losses();
+        if moved > 0 {
+            self.last_output = Instant::now();
+            self.read_on();
+        }
         // The hole in the log speaks for itself. Told seldom: a peer that is stopped must not block us.
         if self.losses.unwritten / 2 > self.told_unwritten
             || self.losses.unwritten > 0 && self.told_unwritten == 0
@@ -127,6 +136,34 @@ impl Loop {
             self.tell(&Message::Lost { unwritten: self.losses.unwritten });
         }
         Ok(())
+    }
+
+    pub(crate) fn follow(&mut self, follower: Option<Follower>) {
+        self.follower = follower;
+    }
+
+    /// A log that cannot be read back now is read once more for the record.
+    fn read_on(&mut self) {
+        let Some(follower) = &mut self.follower else { return };
+        if follower.catch_up().is_err() {
+            self.follower = None;
+            return;
+        }
+        match (follower.settled(), self.settled) {
+            (None, _) => self.settled = None,
+            (Some(records), Some((known, _))) if records == known => {}
+            (Some(records), _) => self.settled = Some((records, Instant::now())),
+        }
+    }
+
+    /// Since when the engine has had nothing to do but to exit.
+    pub(crate) fn settled_since(&self) -> Option<Instant> {
+        self.settled.map(|(_, since)| since)
+    }
+
+    /// Whatever it prints from here on changes nothing.
+    pub(crate) fn told(&mut self) -> Option<Told> {
+        self.follower.take().map(Follower::finish)
     }
 
     fn take_messages(&mut self) -> io::Result<()> {

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 
 use lattice::model::event::Event;
 use lattice::model::failure::{Failure, Result};
-use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
-use lattice::process::inherit;
+use lattice::model::outcome::{EndedBy, Exit, Facts, Reason, Told};
+use lattice::model::run::Spec;
+use lattice::process::memory::Gauge;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
+use lattice::process::{inherit, oom};
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
+use lattice::runs::follow::Follower;
 use nix::sys::signal::Signal;
 
 use crate::engine_env;
@@ -23,6 +26,8 @@ use crate::messages::Message;
 use crate::seat::{self, Seat};
 use crate::supervise::{Finished, SWEEP_GRACE};
 use crate::worktree;
+
+const KILL: i32 = Signal::SIGKILL as i32;
 
 /// A checkout of a very big repository.
 const WORKTREE_LIMIT: Duration = Duration::from_hours(1);
@@ -49,7 +54,7 @@ pub(crate) fn from_start_to_end(
     output: OwnedFd,
     ready: Result<()>,
 ) -> Result<(Event, Ending)> {
-    let mut shim = Shim { seat, turns, output, dirty: None, engine: None };
+    let mut shim = Shim { seat, turns, output, dirty: None, engine: None, gauge: None, told: None };
     let begin = Instant::now();
     let facts = match ready {
         Ok(()) => {
@@ -85,6 +90,9 @@ pub(crate) struct Shim<'a> {
     dirty: Option<bool>,
     /// Set when the engine itself has been let go, and not a setup command.
     pub(crate) engine: Option<i32>,
+    pub(crate) gauge: Option<Gauge>,
+    /// What the engine had told when it was decided to end it in spite of its result.
+    pub(crate) told: Option<Told>,
 }
 
 /// A step on the way to the engine: it goes on, or the run has ended and these are its facts.
@@ -160,19 +168,29 @@ impl Shim<'_> {
         let spec = &self.seat.spec;
         let limit = Duration::from_millis(spec.timeout_ms);
         let before = reap::children_usage().ok();
+        let killed = oom::kills();
         let leader = match self.launch(&spec.argv, limit, false) {
             Continue(leader) => leader,
             Break(facts) => return facts,
         };
         self.engine = Some(leader);
+        self.gauge = spec.memory_limit_bytes.map(Gauge::new);
         let Finished { exit, ended, swept } =
             self.supervise(leader, limit, spec.idle_ms.map(Duration::from_millis));
         let mut facts = match ended {
+            None if exit.signal == Some(KILL) && oom::kills() > killed => {
+                Facts::new(Reason::OomKilled)
+            }
             None => Facts::new(exit.reason()),
             Some(Reason::Stopped) => self.stopped(),
+            Some(Reason::Exited) => Facts { lingered: true, ..Facts::new(Reason::Exited) },
+            Some(Reason::MemoryLimit) => {
+                Facts::new(Reason::MemoryLimit).because(too_much_memory(spec))
+            }
             Some(reason) => Facts::new(reason),
         };
         facts.exit = exit;
+        facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
         swept.note_in(&mut facts);
         if let (Some(before), Ok(after)) = (before, reap::children_usage()) {
             facts.cpu_seconds = Some(after.cpu_seconds - before.cpu_seconds);
@@ -185,13 +203,21 @@ impl Shim<'_> {
     fn launch(&mut self, argv: &[String], limit: Duration, setup: bool) -> Step<i32> {
         let Seat { run, spec, .. } = self.seat;
         let env = engine_env::of(spec, run);
-        let job = Job { argv, env: &env, cwd: &spec.cwd, limit };
+        let log = self.seat.log();
+        let output_from = (!setup).then(|| fs_err::metadata(&log).map_or(0, |found| found.len()));
+        let prompt = spec.prompt_path.as_deref().filter(|_| spec.prompt_on_stdin && !setup);
+        let input = prompt.unwrap_or(Path::new("/dev/null"));
+        let job = Job { argv, env: &env, cwd: &spec.cwd, input, output_from, limit };
         let gated = match Gated::start(self.seat, &job, &self.output) {
             Ok(gated) => gated,
             Err(failure) => {
                 return Break(Facts::new(Reason::SpawnFailed).because(failure.to_string()));
             }
         };
+        if let Some(from) = output_from {
+            // Where this fails the log is read for the record.
+            self.turns.follow(Follower::open(spec, &log, from).ok().flatten());
+        }
         let pid = gated.pid();
         let opened = self.open(gated, &job, setup);
         if opened.is_break() {
@@ -269,6 +295,13 @@ impl Shim<'_> {
         let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&mask) };
         sequence::recorded(&end, facts, &mut self.turns)
     }
+}
+
+fn too_much_memory(spec: &Spec) -> String {
+    let megabytes = spec.memory_limit_bytes.unwrap_or_default() >> 20;
+    format!(
+        "its processes used more than the {megabytes} MB that its definition allows and were ended"
+    )
 }
 
 /// The kernel keeps one maximum for all children that were ever reaped: it is the engine's only if it grew.

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use lattice::model::outcome::{Exit, Reason};
+use lattice::process::memory::Gauge;
 use lattice::process::reap::{self, Child};
 use lattice::process::tree::Swept;
-use lattice::runs::directory;
+use lattice::runs::{directory, spare};
 
 use crate::messages::Message;
 use crate::shim::Shim;
@@ -46,30 +47,58 @@ impl Shim<'_> {
             self.turns.reap_orphans(leader);
             if let Some(reason) = self.must_end(deadline, idle) {
                 self.turns.announce(&Message::Ending { reason, error: None });
-                let grace = self.grace();
+                let grace = match reason {
+                    // What asks for ever more memory is not given time to ask.
+                    Reason::MemoryLimit => Duration::ZERO,
+                    _ => self.grace(),
+                };
+                if reason == Reason::Exited {
+                    // What it says while it is being ended is not its result.
+                    self.told = self.turns.told();
+                }
                 return self.clear(leader, Some(reason), grace);
             }
-            let next = self
-                .idle_at(idle)
-                .map_or(deadline, |at| at.min(deadline))
-                .min(Instant::now() + TICK);
+            let looks = [self.idle_at(idle), self.linger_until(), self.next_look()];
+            let next = looks.into_iter().flatten().fold(deadline, Instant::min);
+            let next = next.min(Instant::now() + TICK);
             if self.turns.turn(Some(next)).is_err() {
                 return self.clear(leader, Some(Reason::Internal), SWEEP_GRACE);
             }
         }
     }
 
-    fn must_end(&self, deadline: Instant, idle: Option<Duration>) -> Option<Reason> {
+    /// `Exited`: it has told its result and does not exit. Its time is then no longer its own.
+    fn must_end(&mut self, deadline: Instant, idle: Option<Duration>) -> Option<Reason> {
         let now = Instant::now();
+        let settled = self.turns.settled_since().is_some();
         if self.stop_is_wanted() {
             Some(Reason::Stopped)
+        } else if self.uses_too_much_memory() {
+            Some(Reason::MemoryLimit)
+        } else if self.linger_until().is_some_and(|at| now >= at) || settled && now >= deadline {
+            Some(Reason::Exited)
         } else if now >= deadline {
             Some(Reason::TimedOut)
-        } else if self.idle_at(idle).is_some_and(|at| now >= at) {
+        } else if !settled && self.idle_at(idle).is_some_and(|at| now >= at) {
             Some(Reason::Idle)
         } else {
             None
         }
+    }
+
+    fn linger_until(&self) -> Option<Instant> {
+        let grace = Duration::from_millis(self.seat.spec.result_grace_ms);
+        Some(self.turns.settled_since()? + grace)
+    }
+
+    fn uses_too_much_memory(&mut self) -> bool {
+        let own = &self.seat.spec.run_id;
+        let spared = |pid| spare::is_other_supervisor(own, pid);
+        self.gauge.as_mut().is_some_and(|gauge| gauge.is_exceeded(&spared))
+    }
+
+    fn next_look(&self) -> Option<Instant> {
+        self.gauge.as_ref().map(Gauge::next_look)
     }
 
     fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {

@@ -231,6 +231,8 @@ impl<'a> Warden<'a> {
                 None => Facts { exit: killed, ..Facts::new(Reason::SupervisorKilled) },
             },
         };
+        // Decided before the leader had exited: it had told its result, and that is what counts.
+        facts.lingered = self.ending == Some(Reason::Exited) && self.exit.is_none();
         facts.error = facts.error.or_else(|| self.error.clone());
         facts.stop_requested = stop_requested;
         facts.duration_seconds = Some(self.begin.elapsed().as_secs_f64());

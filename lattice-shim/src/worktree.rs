@@ -29,6 +29,9 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
         spec.run_id, own.pid, own.start_ticks, own.boot_id
     );
     worktree::add(helpers, &repository, path, &spec.commit_sha, &reason, &mut thread::sleep)?;
+    if spec.submodules {
+        worktree::add_submodules(helpers, path)?;
+    }
     for below in &spec.copy {
         copy(&spec.project_root.join(below), &make_room(spec, below)?, helpers)?;
     }

@@ -63,6 +63,14 @@ pub fn add(
     }
 }
 
+/// Checks out the submodules of a worktree, and theirs.
+pub fn add_submodules(h: &mut dyn Helpers, path: &Path) -> Result<(), Failure> {
+    let mut git = command::git(path);
+    git.args(["submodule", "update", "--quiet", "--init", "--recursive"]);
+    let doing = format!("cannot check out the submodules of {}", path.display());
+    command::checked(h, git, None, &doing).map(drop).map_err(|failure| worktree_failure(&failure))
+}
+
 fn worktree_failure(failure: &Failure) -> Failure {
     let renamed = Failure::new(Code::WorktreeError, failure.message());
     match failure.hint_text() {

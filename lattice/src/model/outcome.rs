@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::EngineKind;
+use super::engine::class::Class;
+use super::engine::{Account, preset, verdict};
+
 /// Why a run ended, in the words of the terminal event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +74,17 @@ pub struct Facts {
     /// A signal to the supervisor that nobody had announced.
     pub ended_by_signal: Option<&'static str>,
     pub log_losses: Losses,
+    /// It had told its result, but would not exit, and was ended: its exit is our doing.
+    pub lingered: bool,
+    /// What the engine told, if its output was understood.
+    pub told: Option<Box<Told>>,
+}
+
+/// An engine's own account of what it did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    pub engine: EngineKind,
+    pub account: Account,
 }
 
 impl Facts {
@@ -87,6 +102,8 @@ impl Facts {
             stop_requested: false,
             ended_by_signal: None,
             log_losses: Losses::default(),
+            lingered: false,
+            told: None,
         }
     }
 
@@ -134,31 +151,63 @@ impl Survivors {
 pub struct Conclusion {
     pub completed: bool,
     pub reason: Reason,
+    pub class: Option<Class>,
     /// `result` of a completed run, `error` of a failed one.
     pub sentence: String,
 }
 
-/// The supervisor's own facts come first, then the declared deliverable, then the exit.
+impl Conclusion {
+    fn failed(reason: Reason, class: Option<Class>, sentence: &str) -> Self {
+        let class = class.or_else(|| Class::of_reason(reason));
+        Self { completed: false, reason, class, sentence: shorten(sentence) }
+    }
+}
+
+/// The supervisor's own facts come first, then the engine's account, then the declared deliverable, then the exit.
 pub fn conclude(facts: &Facts, report_missing: bool, limit_minutes: f64) -> Conclusion {
-    let exited_well = facts.reason == Reason::Exited && facts.exit.code == Some(0);
+    if let Some(verdict) = engine_verdict(facts) {
+        return Conclusion::failed(verdict.reason, verdict.class, &verdict.sentence);
+    }
+    let exited_well =
+        facts.reason == Reason::Exited && (facts.exit.code == Some(0) || facts.lingered);
     if exited_well && report_missing {
         let sentence =
             "exited 0 but left no report at $LATTICE_REPORT, which its definition asks for";
-        return Conclusion {
-            completed: false,
-            reason: Reason::DeliverableMissing,
-            sentence: sentence.to_owned(),
-        };
+        return Conclusion::failed(Reason::DeliverableMissing, None, sentence);
     }
     let sentence = match &facts.error {
         Some(error) if !exited_well => shorten(error),
         _ => describe(facts, limit_minutes),
     };
-    Conclusion { completed: exited_well, reason: facts.reason, sentence }
+    if exited_well {
+        return Conclusion { completed: true, reason: facts.reason, class: None, sentence };
+    }
+    Conclusion::failed(facts.reason, None, &with_last_trouble(facts, sentence))
+}
+
+/// Only where the engine came to its end by itself: else the supervisors know better.
+fn engine_verdict(facts: &Facts) -> Option<verdict::Verdict> {
+    let told = facts.told.as_ref()?;
+    if !matches!(facts.reason, Reason::Exited | Reason::Signaled) {
+        return None;
+    }
+    verdict::of(preset::preset(told.engine), &told.account, facts.exit, facts.lingered)
+}
+
+/// An engine that was out of time may have said what it was waiting for.
+fn with_last_trouble(facts: &Facts, sentence: String) -> String {
+    let trouble = facts.told.as_ref().and_then(|told| verdict::last_trouble(&told.account));
+    match trouble.filter(|_| matches!(facts.reason, Reason::TimedOut | Reason::Idle)) {
+        Some(words) => format!("{sentence}; the last error of its engine: {words}"),
+        None => sentence,
+    }
 }
 
 fn describe(facts: &Facts, limit_minutes: f64) -> String {
     match facts.reason {
+        Reason::Exited if facts.lingered => {
+            "reported success, did not exit by itself and was ended".to_owned()
+        }
         Reason::Exited => format!("exited {}", facts.exit.code.unwrap_or_default()),
         Reason::Signaled => format!("ended by signal {}", facts.exit.signal.unwrap_or_default()),
         Reason::TimedOut => {

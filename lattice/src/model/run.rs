@@ -40,17 +40,37 @@ pub struct Spec {
     pub env_inherit: bool,
     pub cwd: PathBuf,
     pub worktree_path: Option<PathBuf>,
+    /// The file of the rendered prompt, in `work/`; also the engine's standard input where it takes it so.
     pub prompt_path: Option<PathBuf>,
+    #[serde(default)]
+    pub prompt_on_stdin: bool,
+    /// The rendered prompt on its way into that file, and nowhere else.
+    #[serde(skip)]
+    pub prompt: Option<String>,
     pub report: Option<ReportSpec>,
+    /// The engine's last message is the report, unless it writes one.
+    #[serde(default)]
+    pub report_from_message: bool,
+    /// Where a copy of the report goes, below the project root.
+    #[serde(default)]
+    pub report_dir: Option<PathBuf>,
     pub timeout_ms: u64,
     pub idle_ms: Option<u64>,
     pub grace_ms: u64,
+    /// How long an engine that has told its result may take to exit.
+    #[serde(default = "result_grace_ms")]
+    pub result_grace_ms: u64,
+    /// For all processes of the engine together.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
     /// How long a stuck shim may be silent past its deadline before the warden takes over.
     pub end_limit_ms: u64,
     pub setup: Vec<String>,
     pub setup_timeout_ms: u64,
     pub copy: Vec<PathBuf>,
     pub link: Vec<PathBuf>,
+    #[serde(default)]
+    pub submodules: bool,
     /// The worktree stays, whatever becomes of the run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_worktree: bool,
@@ -90,6 +110,11 @@ pub struct ReportSpec {
     pub title: String,
 }
 
+/// Of runs that were begun by a build which did not know this.
+fn result_grace_ms() -> u64 {
+    15_000
+}
+
 /// A process, named so that a reused number is never taken for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -122,12 +147,24 @@ pub struct Engine {
     /// Inode of the pipe that is the engine's stdout and stderr.
     pub pipe_inode: u64,
     pub deadline_at: String,
+    /// The length of the log when the engine began: what stands before is of setup commands. `None` for those.
+    #[serde(default)]
+    pub output_from: Option<u64>,
 }
 
 impl Engine {
     pub fn new(identity: Identity, pipe_inode: u64, deadline_at: String) -> Self {
         let Identity { pid, start_ticks, boot_id, pid_namespace, pgid } = identity;
-        Self { pid, start_ticks, boot_id, pid_namespace, pgid, pipe_inode, deadline_at }
+        Self {
+            pid,
+            start_ticks,
+            boot_id,
+            pid_namespace,
+            pgid,
+            pipe_inode,
+            deadline_at,
+            output_from: None,
+        }
     }
 
     pub fn identity(&self) -> Identity {

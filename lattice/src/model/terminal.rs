@@ -32,6 +32,8 @@ pub fn started(spec: &Spec) -> Event {
 pub struct Remains {
     pub artifact: Option<ArtifactId>,
     pub report_missing: bool,
+    /// Where the report was copied to, below the project root; or why it was not.
+    pub report_copy: Option<Result<String, String>>,
     pub preserved_ref: Option<String>,
     /// A worktree that stays, and why.
     pub kept_worktree: Option<(String, String)>,
@@ -58,6 +60,9 @@ pub fn terminal(
     put("commit_sha", json!(spec.commit_sha));
     put(if conclusion.completed { "result" } else { "error" }, json!(conclusion.sentence));
     put("reason", json!(conclusion.reason));
+    if let Some(class) = conclusion.class {
+        put("class", json!(class));
+    }
     put("exit_code", json!(facts.exit.code));
     put("signal", json!(facts.exit.signal));
     put("duration_seconds", seconds(facts.duration_seconds));
@@ -80,6 +85,11 @@ pub fn terminal(
     if let Some(artifact) = &remains.artifact {
         put("artifact_id", json!(artifact));
     }
+    match &remains.report_copy {
+        None => {}
+        Some(Ok(path)) => drop(put("report_path", json!(path))),
+        Some(Err(why)) => drop(put("report_not_copied", json!(why))),
+    }
     if let Some(name) = &remains.preserved_ref {
         put("preserved_ref", json!(name));
     }
@@ -100,6 +110,17 @@ pub fn terminal(
     }
     if let Some(words) = remains.words.as_ref().filter(|words| !words.are_told_by(conclusion)) {
         put("reported", json!(words));
+    }
+    if facts.lingered {
+        put("lingered", json!(true));
+    }
+    if let Some(told) = &facts.told {
+        if let Some(usage) = told.account.usage.to_value() {
+            put("usage", usage);
+        }
+        if !told.account.denied.is_empty() {
+            put("denied", json!(told.account.denied));
+        }
     }
     if let Some(tail) = remains.log_tail.as_ref().filter(|_| !conclusion.completed) {
         put("log_tail", json!(tail));

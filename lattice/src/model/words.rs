@@ -64,6 +64,7 @@ impl Words {
             Outcome::Failed if ended_by_itself(&verdict) => Conclusion {
                 completed: false,
                 reason: Reason::Reported,
+                class: None,
                 sentence: shorten(self.text.as_deref().unwrap_or(UNKNOWN_ERROR)),
             },
             _ => verdict,
@@ -92,14 +93,14 @@ mod tests {
     }
 
     fn verdict(completed: bool, reason: Reason) -> Conclusion {
-        Conclusion { completed, reason, sentence: "as it ended".to_owned() }
+        Conclusion { completed, reason, class: None, sentence: "as it ended".to_owned() }
     }
 
     #[track_caller]
     fn check(words: &Words, verdict: Conclusion, completed: bool, reason: Reason, sentence: &str) {
         let conclusion = words.weigh(verdict);
         let sentence = sentence.to_owned();
-        assert_eq!(conclusion, Conclusion { completed, reason, sentence });
+        assert_eq!(conclusion, Conclusion { completed, reason, class: None, sentence });
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, mode_t, umask};
+use rustix::fs::OFlags;
 
 /// The three descriptors that a caller hands over as standard streams, moved out of their way.
 pub struct HandedOver {
@@ -96,8 +99,20 @@ pub fn take_name(_name: &std::ffi::CStr) {}
 /// Standard input alone, as `take_standard_streams` does for all three.
 pub fn take_standard_input() -> io::Result<OwnedFd> {
     let taken = io::stdin().as_fd().try_clone_to_owned()?;
-    rustix::stdio::dup2_stdin(fs_err::File::open("/dev/null")?)?;
+    read_from(Path::new("/dev/null"))?;
     Ok(taken)
+}
+
+/// Makes a file standard input. No link is followed and no FIFO waited for: somebody may have put one there.
+pub fn read_from(path: &Path) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = fs_err::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    // That open(2) did not wait is no affair of the reader's.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+    Ok(rustix::stdio::dup2_stdin(file)?)
 }
 
 /// Orphans of our descendants become our children (prctl(2), PR_SET_CHILD_SUBREAPER, Linux 3.4).

@@ -8,6 +8,8 @@ pub mod helper;
 pub mod hunt;
 pub mod identity;
 pub mod inherit;
+pub mod memory;
+pub mod oom;
 pub mod pipe;
 pub mod pump;
 pub mod reap;

@@ -48,6 +48,9 @@ fn fill(draft: &RunDir, spec: &Spec) -> Result<LifeLock> {
     write(&draft.file("spec.json"), json::pretty(&value).as_bytes())?;
     make_private(&draft.work())?;
     make_private(&draft.work().join("tmp"))?;
+    if let Some(prompt) = &spec.prompt {
+        write(&draft.prompt(), prompt.as_bytes())?;
+    }
     try_publish(draft)?;
     replace::sync_dir(draft.path())?;
     Ok(life)

@@ -113,6 +113,11 @@ impl RunDir {
         self.work().join("report")
     }
 
+    /// What the engine is asked to do, with its placeholders filled in.
+    pub fn prompt(&self) -> PathBuf {
+        self.work().join("prompt")
+    }
+
     pub fn exists(&self) -> bool {
         fs_err::symlink_metadata(&self.path).is_ok()
     }

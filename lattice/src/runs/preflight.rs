@@ -6,13 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::context::Context;
+use super::engine;
 use super::place::{self, Place, is_below_project};
 use super::sandbox;
 use super::specify::{self, Parts};
 use super::start::{Request, variable};
 use super::store;
 use crate::model::actor;
-use crate::model::definition::{CommandLine, Definition};
+use crate::model::definition::Definition;
+use crate::model::engine::{argv, preset};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::reduce::Snapshot;
 use crate::model::run::Spec;
@@ -59,14 +61,13 @@ pub fn check_found(
     let place = place::find(ctx, request, &definition, helpers)?;
     let git = place.repository.as_ref().filter(|_| definition.worktree);
     sandbox::refuse(ctx, git.map(|repository| repository.common_dir.as_path()))?;
-    let argv = argv(&definition);
-    find_program(ctx, &argv[0], &place)?;
+    let preset = preset::preset(definition.engine);
+    find_program(ctx, argv::program(preset, &definition), &place)?;
+    engine::refuse_surroundings(ctx, preset, &definition)?;
     let mut notes = config.worker_warnings();
-    let spec = specify::spec(
-        ctx,
-        request,
-        Parts { found, definition, snapshot, config, place, argv, actor },
-    )?;
+    let template = engine::read_prompt(ctx, &definition, &place, helpers, &mut notes)?;
+    let parts = Parts { found, definition, snapshot, config, place, actor };
+    let spec = specify::spec(ctx, request, parts, template.as_deref())?;
     if store::is_shared(&spec.file_system) {
         let note = format!(
             "{} is on {}, where a lock proves little: if this machine dies, end the run with `lattice worker reap --force {}`",
@@ -110,8 +111,8 @@ pub fn archived(task: &str) -> Failure {
 }
 
 fn valid(found: &Found) -> Result<Definition> {
-    let definition = match &found.result {
-        Ok(definition) => definition.clone(),
+    match &found.result {
+        Ok(definition) => Ok(definition.clone()),
         Err(problems) => {
             let list: Vec<String> = problems
                 .iter()
@@ -119,33 +120,10 @@ fn valid(found: &Found) -> Result<Definition> {
                 .collect();
             let message =
                 format!("{} is not a valid definition: {}", found.path.display(), list.join("; "));
-            return Err(Failure::new(Code::InvalidDefinition, message).hint("lattice worker list"));
+            Err(Failure::new(Code::InvalidDefinition, message).hint("lattice worker list"))
         }
-    };
-    if definition.engine.available() {
-        return Ok(definition);
     }
-    let message = format!(
-        "{} asks for the engine {}, which this version cannot run",
-        found.path.display(),
-        definition.engine.name()
-    );
-    Err(Failure::new(Code::InvalidDefinition, message)
-        .hint("use the engine `script` with a `command` that calls it"))
 }
-
-fn argv(definition: &Definition) -> Vec<String> {
-    let mut argv = match &definition.command {
-        Some(CommandLine::Shell(text)) => {
-            vec!["bash".to_owned(), "-c".to_owned(), text.clone(), definition.name.clone()]
-        }
-        Some(CommandLine::Argv(words)) => words.clone(),
-        None => Vec::new(),
-    };
-    argv.extend(definition.args.iter().cloned());
-    argv
-}
-
 /// The spawn would fail later with the same news, but then a run would have begun.
 fn find_program(ctx: &Context, program: &str, place: &Place) -> Result<()> {
     let path = Path::new(program);

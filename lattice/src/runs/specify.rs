@@ -7,13 +7,14 @@ use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::context::Context;
+use super::engine;
 use super::handover::VERSION;
 use super::place::Place;
 use super::preflight::LONGEST;
 use super::start::Request;
 use super::store;
 use crate::model::config::Config;
-use crate::model::definition::{Definition, OnChanges};
+use crate::model::definition::{Definition, OnChanges, ReportFrom};
 use crate::model::failure::Result;
 use crate::model::ids::RunId;
 use crate::model::reduce::Snapshot;
@@ -31,12 +32,17 @@ pub(super) struct Parts<'a> {
     pub(super) snapshot: Snapshot,
     pub(super) config: Config,
     pub(super) place: Place,
-    pub(super) argv: Vec<String>,
     pub(super) actor: String,
 }
 
-pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result<Spec> {
-    let Parts { found, definition, snapshot, config, place, argv, actor } = parts;
+/// `template`: the prompt, in which the placeholders still stand.
+pub(super) fn spec(
+    ctx: &Context,
+    request: &Request,
+    parts: Parts<'_>,
+    template: Option<&str>,
+) -> Result<Spec> {
+    let Parts { found, definition, snapshot, config, place, actor } = parts;
     let workers = config.workers();
     let run_id = RunId::generate();
     let layout = &ctx.layout;
@@ -50,7 +56,7 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         root.join(worktree_name(&run_id))
     });
     let grace = definition.grace.or_else(|| seconds(workers.grace_seconds)).unwrap_or(GRACE);
-    Ok(Spec {
+    let mut spec = Spec {
         version: SPEC_VERSION,
         lattice_version: VERSION.to_owned(),
         record: true,
@@ -65,23 +71,33 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         definition: DefinitionRef { path: found.path.clone(), sha256: sha256(&found.bytes) },
         actor,
         commit_sha: place.commit_sha,
-        argv,
+        argv: Vec::new(),
         env_set: definition.env.set.clone(),
         env_drop: definition.env.drop.clone(),
         env_keep: definition.env.keep.clone(),
         env_inherit: definition.env.inherit,
         worktree_path,
-        prompt_path: definition.prompt_file.clone(),
+        prompt_path: None,
+        prompt_on_stdin: false,
+        prompt: None,
         report: report(&definition, &snapshot),
+        report_from_message: definition.report_from == ReportFrom::FinalMessage,
+        report_dir: definition.report_dir.clone(),
         timeout_ms: milliseconds(request.timeout.unwrap_or(definition.timeout)),
         idle_ms: definition.idle_timeout.map(milliseconds),
         grace_ms: milliseconds(grace),
+        result_grace_ms: milliseconds(definition.result_grace),
+        memory_limit_bytes: definition
+            .limits
+            .memory_mb
+            .map(|megabytes| megabytes.saturating_mul(1 << 20)),
         keep_worktree: false,
         end_limit_ms: milliseconds(seconds(Some(workers.end_limit_seconds)).unwrap_or_default()),
         setup: definition.setup.clone(),
         setup_timeout_ms: milliseconds(definition.setup_timeout),
         copy: definition.copy.clone(),
         link: definition.link.clone(),
+        submodules: definition.submodules,
         discard: definition.on_changes == OnChanges::Discard,
         log_tail: definition.log_tail,
         log_limit: definition.limits.log_bytes,
@@ -94,9 +110,11 @@ pub(super) fn spec(ctx: &Context, request: &Request, parts: Parts<'_>) -> Result
         boot_id: store::boot_id(),
         file_system: store::file_system(layout)?,
         started_at: time::timestamp(SystemTime::now()),
-        worker: definition.name,
+        worker: definition.name.clone(),
         run_id,
-    })
+    };
+    engine::complete(&mut spec, &definition, &snapshot, template)?;
+    Ok(spec)
 }
 
 fn report(definition: &Definition, snapshot: &Snapshot) -> Option<ReportSpec> {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use super::context::{COOKIE, DEPTH};
 use super::directory::RunDir;
+use crate::model::engine::preset;
 use crate::model::run::Spec;
 use crate::process::env::Rules;
 
@@ -29,7 +30,12 @@ pub fn added(spec: &Spec, run: &RunDir) -> Vec<(String, OsString)> {
         ("LATTICE_REPORT".to_owned(), run.report().into_os_string()),
         ("TMPDIR".to_owned(), run.work().join("tmp").into_os_string()),
         text(DEPTH, &spec.depth.to_string()),
+        // The caller's is another directory, and some engines believe it.
+        ("PWD".to_owned(), spec.cwd.clone().into_os_string()),
     ];
+    if let Some(preset) = preset::by_name(&spec.engine) {
+        added.extend(preset.env.iter().map(|(name, value)| text(name, value)));
+    }
     if let Some(worktree) = &spec.worktree_path {
         added.push(("LATTICE_WORKTREE".to_owned(), worktree.clone().into_os_string()));
     }

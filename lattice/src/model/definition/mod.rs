@@ -8,5 +8,8 @@ mod reader;
 mod tests;
 mod types;
 
+pub(crate) use nearest::nearest;
 pub use parse::parse;
-pub use types::{CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem};
+pub use types::{
+    CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem, ReportFrom,
+};

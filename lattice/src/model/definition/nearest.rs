@@ -2,7 +2,7 @@
 
 /// The known word most like `word`, without regard to case and dashes: one that begins it or is begun by it, else
 /// the one with the fewest edits between them.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase().replace('-', "_");
     let rank = |candidate: &&&str| {
         let related = candidate.starts_with(&word) || word.starts_with(**candidate);

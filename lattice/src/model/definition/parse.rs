@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 
 use super::nearest::nearest;
 use super::reader::{Reader, kind};
-use super::types::{CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem};
+use super::types::{
+    CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem, ReportFrom,
+};
 use crate::model::actor;
 
 const KEYS: &[&str] = &[
@@ -21,6 +23,7 @@ const KEYS: &[&str] = &[
     "timeout_minutes",
     "idle_timeout_minutes",
     "grace_seconds",
+    "result_grace_seconds",
     "setup",
     "setup_timeout_minutes",
     "copy",
@@ -32,13 +35,14 @@ const KEYS: &[&str] = &[
     "artifact_role",
     "report_prefix",
     "report_dir",
+    "report_from",
     "on_changes",
     "log_tail",
     "limits",
     "sandbox",
     "submodules",
 ];
-const LIMIT_KEYS: &[&str] = &["log_bytes"];
+const LIMIT_KEYS: &[&str] = &["log_bytes", "memory_mb"];
 const ENV_KEYS: &[&str] = &["keep", "drop", "set", "inherit"];
 
 const MINUTE: f64 = 60.0;
@@ -47,6 +51,7 @@ const MOST_MINUTES: f64 = 10_080.0;
 const MOST_GRACE_SECONDS: f64 = 3600.0;
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 const DEFAULT_SETUP_TIMEOUT: Duration = Duration::from_mins(5);
+const DEFAULT_RESULT_GRACE: Duration = Duration::from_secs(15);
 const DEFAULT_ACTOR: &str = "agent:worker";
 const LONGEST_NAME: usize = 64;
 
@@ -82,6 +87,9 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         timeout: reader
             .duration("timeout_minutes", MINUTE, false, MOST_MINUTES)
             .unwrap_or(DEFAULT_TIMEOUT),
+        result_grace: reader
+            .duration("result_grace_seconds", 1.0, true, MOST_GRACE_SECONDS)
+            .unwrap_or(DEFAULT_RESULT_GRACE),
         idle_timeout: reader.duration("idle_timeout_minutes", MINUTE, false, MOST_MINUTES),
         grace: reader.duration("grace_seconds", 1.0, true, MOST_GRACE_SECONDS),
         setup: reader.texts("setup"),
@@ -97,12 +105,16 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         artifact_role: reader.text("artifact_role"),
         report_prefix: reader.text("report_prefix"),
         report_dir: reader.path("report_dir"),
+        report_from: report_from(reader, engine),
         on_changes: on_changes(reader),
         log_tail: reader.flag("log_tail", true),
         limits: limits(reader),
         sandbox: reader.value("sandbox"),
         submodules: reader.flag("submodules", false),
     };
+    if engine != EngineKind::Script && definition.prompt_file.is_none() {
+        reader.problem("prompt_file", format!("is missing; {} needs one", engine.name()));
+    }
     if let Some(path) = definition.link.iter().find(|path| overlaps(path, &definition.copy)) {
         reader.problem("link", format!("{} is in `copy` already", path.display()));
     }
@@ -213,6 +225,24 @@ fn on_changes(reader: &mut Reader<'_>) -> OnChanges {
     }
 }
 
+fn report_from(reader: &mut Reader<'_>, engine: EngineKind) -> ReportFrom {
+    match reader.text("report_from").as_deref() {
+        None | Some("file") => ReportFrom::File,
+        Some("final_message") if engine == EngineKind::Script => {
+            reader.problem("report_from", "needs an engine that has messages, not a script");
+            ReportFrom::File
+        }
+        Some("final_message") => ReportFrom::FinalMessage,
+        Some(other) => {
+            reader.problem(
+                "report_from",
+                format!("must be \"file\" or \"final_message\", not {other:?}"),
+            );
+            ReportFrom::File
+        }
+    }
+}
+
 fn env(reader: &mut Reader<'_>) -> EnvRules {
     let map = reader.object("env");
     let mut inner = Reader::new(map, "env.", reader.problems);
@@ -230,8 +260,9 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     let mut inner = Reader::new(map, "limits.", reader.problems);
     let default = Limits::default();
     let log_bytes = inner.count("log_bytes").unwrap_or(default.log_bytes);
+    let memory_mb = inner.count("memory_mb");
     inner.finish(LIMIT_KEYS);
-    Limits { log_bytes }
+    Limits { log_bytes, memory_mb }
 }
 
 fn patterns(reader: &mut Reader<'_>, key: &str) -> Vec<String> {

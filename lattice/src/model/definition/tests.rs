@@ -33,6 +33,7 @@ fn the_defaults() {
         timeout: Duration::from_mins(10),
         idle_timeout: None,
         grace: None,
+        result_grace: Duration::from_secs(15),
         setup: Vec::new(),
         setup_timeout: Duration::from_mins(5),
         copy: Vec::new(),
@@ -44,6 +45,7 @@ fn the_defaults() {
         artifact_role: None,
         report_prefix: None,
         report_dir: None,
+        report_from: ReportFrom::File,
         on_changes: OnChanges::Keep,
         log_tail: true,
         limits: Limits::default(),
@@ -62,7 +64,8 @@ fn every_key() {
         "link": ["node_modules"], "prompt_file": "prompts/r.md", "model": "m", "args": ["-v", ""],
         "env": {"keep": ["A"], "drop": ["B_*"], "set": {"C": ""}, "inherit": false},
         "artifact_role": "review", "report_prefix": "Review: ", "report_dir": "reports", "on_changes": "discard",
-        "log_tail": false, "limits": {"log_bytes": 4096}, "sandbox": "none", "submodules": true
+        "report_from": "final_message", "result_grace_seconds": 3, "log_tail": false,
+        "limits": {"log_bytes": 4096, "memory_mb": 2}, "sandbox": "none", "submodules": true
     });
     let found = parse(text.to_string().as_bytes()).unwrap();
     assert_eq!(found.engine, EngineKind::Claude);
@@ -78,10 +81,14 @@ fn every_key() {
     assert_eq!((found.env.set.get("C").map(String::as_str), found.env.inherit), (Some(""), false));
     assert_eq!(found.args, ["-v", ""]);
     assert_eq!(
+        (found.report_from, found.result_grace),
+        (ReportFrom::FinalMessage, Duration::from_secs(3))
+    );
+    assert_eq!(
         (found.on_changes, found.log_tail, found.submodules),
         (OnChanges::Discard, false, true)
     );
-    assert_eq!(found.limits, Limits { log_bytes: 4096 });
+    assert_eq!(found.limits, Limits { log_bytes: 4096, memory_mb: Some(2) });
 }
 
 #[test]
@@ -94,15 +101,36 @@ fn definitions_of_the_older_tool_are_read() {
 }
 
 #[test]
-fn engines_are_known_but_only_scripts_run() {
+fn engines_are_known_by_their_names() {
     for engine in EngineKind::ALL {
         assert_eq!(EngineKind::parse(engine.name()), Some(engine));
-        assert_eq!(engine.available(), engine == EngineKind::Script);
     }
     assert_eq!(
         problem(r#""engine": "cladue""#),
         r#"engine: "cladue" is not an engine; did you mean "claude"?"#
     );
+}
+
+#[test]
+fn what_agents_need_and_scripts_do_not_have() {
+    assert_eq!(
+        problems(r#"{"name": "N", "engine": "codex"}"#),
+        ["prompt_file: is missing; codex needs one"]
+    );
+    assert_eq!(
+        problem(r#""report_from": "final_message""#),
+        "report_from: needs an engine that has messages, not a script"
+    );
+    assert_eq!(
+        problem(r#""report_from": "x""#),
+        r#"report_from: must be "file" or "final_message", not "x""#
+    );
+    for wrong in ["0", "1.5", "\"8\"", "-1"] {
+        assert_eq!(
+            problem(&format!(r#""limits": {{"memory_mb": {wrong}}}"#)),
+            "limits.memory_mb: must be a whole number above 0"
+        );
+    }
 }
 
 #[test]

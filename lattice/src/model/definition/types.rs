@@ -25,6 +25,8 @@ pub struct Definition {
     pub idle_timeout: Option<Duration>,
     /// From TERM to KILL; the project's, if it is not set here.
     pub grace: Option<Duration>,
+    /// How long an engine that has told its result may take to exit.
+    pub result_grace: Duration,
     /// Shell commands, run in the worktree before the engine.
     pub setup: Vec<String>,
     pub setup_timeout: Duration,
@@ -42,6 +44,7 @@ pub struct Definition {
     /// What the title of that artifact begins with.
     pub report_prefix: Option<String>,
     pub report_dir: Option<PathBuf>,
+    pub report_from: ReportFrom,
     pub on_changes: OnChanges,
     /// Whether the last lines of the log go into the event of a failure.
     pub log_tail: bool,
@@ -78,11 +81,6 @@ impl EngineKind {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|engine| engine.name() == name)
     }
-
-    /// Whether this version can run it. The others are known, so that their definitions can be listed.
-    pub fn available(self) -> bool {
-        self == Self::Script
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,12 +111,23 @@ impl Default for EnvRules {
 pub struct Limits {
     /// Of a longer log the beginning and the end are kept.
     pub log_bytes: u64,
+    /// Mebibytes, for all processes of the engine together.
+    pub memory_mb: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { log_bytes: 1 << 30 }
+        Self { log_bytes: 1 << 30, memory_mb: None }
     }
+}
+
+/// What the report of a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportFrom {
+    /// What the engine writes to `$LATTICE_REPORT`.
+    File,
+    /// Its last message, unless it writes that file.
+    FinalMessage,
 }
 
 /// What becomes of commits and changes in the worktree.

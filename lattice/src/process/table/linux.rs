@@ -76,6 +76,29 @@ pub fn command_name(pid: i32) -> Option<String> {
     fs_err::read_to_string(entry(pid, "comm")).ok().map(|name| name.trim_end().to_owned())
 }
 
+/// Bytes that are the process's own, in memory or swapped out, pages that it shares with a fork included.
+pub fn memory(pid: i32) -> u64 {
+    sum(pid, "status", &["RssAnon:", "RssShmem:", "VmSwap:"])
+}
+
+/// The same with shared pages divided among those that share them; slow. What may not be asked counts in full.
+pub fn exact_memory(pid: i32) -> u64 {
+    match sum(pid, "smaps_rollup", &["Pss_Anon:", "Pss_Shmem:", "SwapPss:"]) {
+        0 => memory(pid),
+        exact => exact,
+    }
+}
+
+/// Of lines such as `RssAnon:  128 kB`.
+fn sum(pid: i32, name: &str, keys: &[&str]) -> u64 {
+    let text = fs_err::read_to_string(entry(pid, name)).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        keys.contains(&words.next()?).then(|| words.next()?.parse::<u64>().ok())?
+    });
+    lines.sum::<u64>() * 1024
+}
+
 /// Inode of the pid namespace, or 0 where it may not be asked.
 pub fn pid_namespace(pid: i32) -> u64 {
     fs_err::metadata(entry(pid, "ns/pid")).map_or(0, |metadata| metadata.ino())

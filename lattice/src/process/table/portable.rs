@@ -41,6 +41,14 @@ pub fn command_name(_pid: i32) -> Option<String> {
     None
 }
 
+pub fn memory(_pid: i32) -> u64 {
+    0
+}
+
+pub fn exact_memory(_pid: i32) -> u64 {
+    0
+}
+
 pub fn pid_namespace(_pid: i32) -> u64 {
     0
 }

@@ -5,8 +5,10 @@ mod commit;
 pub mod hands;
 mod hooks;
 mod publish;
+mod report_copy;
 mod retire;
 mod save;
 pub mod sequence;
+mod told;
 
 pub use hooks::fire;

@@ -6,8 +6,10 @@ use std::time::SystemTime;
 use serde_json::{Map, json};
 
 use super::hands::Hands;
+use super::report_copy;
 use super::sequence::End;
 use crate::git::{carried, salvage, worktree};
+use crate::model::engine::Outcome;
 use crate::model::failure::Result;
 use crate::model::ids::ArtifactId;
 use crate::model::outcome::Facts;
@@ -28,7 +30,7 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
     let words = close_box(end);
     let mut remains = Remains { wall_seconds: wall_seconds(end), words, ..Remains::default() };
     worktree_work(end, facts, hands, &mut remains);
-    report(end, &mut remains);
+    report(end, facts, &mut remains);
     let log = end.layout.dir.join(&end.spec.log_path);
     remains.log_bytes = fs_err::metadata(&log).map_or(0, |metadata| metadata.len());
     if let Some(mask) = end.mask.filter(|_| end.spec.log_tail) {
@@ -111,16 +113,19 @@ fn mounts(path: &Path) -> Option<String> {
     }
 }
 
-fn report(end: &End<'_>, remains: &mut Remains) {
+fn report(end: &End<'_>, facts: &Facts, remains: &mut Remains) {
     if !end.spec.record {
         // The verdict is that of a recorded run, but an artifact without an event would belong to nobody.
-        let left = matches!(read_report(&end.run.report()), Ok(Some(_)));
+        let left = matches!(found_report(end, facts), Ok(Some(_)));
         remains.report_missing = end.spec.report.is_some() && !left;
         return;
     }
-    match read_report(&end.run.report())
-        .and_then(|bytes| bytes.map(|bytes| attach(end, &bytes)).transpose())
-    {
+    let attached = found_report(end, facts).and_then(|bytes| {
+        remains.report_copy =
+            bytes.as_deref().and_then(|bytes| report_copy::write(end.spec, bytes));
+        bytes.map(|bytes| attach(end, &bytes)).transpose()
+    });
+    match attached {
         Ok(artifact) => {
             remains.report_missing = artifact.is_none() && end.spec.report.is_some();
             remains.artifact = artifact;
@@ -130,10 +135,18 @@ fn report(end: &End<'_>, remains: &mut Remains) {
     }
 }
 
-/// `None`: nothing, or nothing in it.
-fn read_report(path: &Path) -> Result<Option<Vec<u8>>> {
-    let bytes = untrusted::read(path, REPORT_LIMIT)?;
-    Ok(bytes.filter(|bytes| !bytes.trim_ascii().is_empty()))
+/// The file that the engine wrote, else its last message if that is its report. `None`: nothing, or nothing in it.
+fn found_report(end: &End<'_>, facts: &Facts) -> Result<Option<Vec<u8>>> {
+    let bytes = untrusted::read(&end.run.report(), REPORT_LIMIT)?;
+    let bytes = bytes.filter(|bytes| !bytes.trim_ascii().is_empty());
+    Ok(bytes.or_else(|| last_message(end, facts)))
+}
+
+/// Of an engine that did its work: one that failed said something else.
+fn last_message(end: &End<'_>, facts: &Facts) -> Option<Vec<u8>> {
+    let account = &facts.told.as_ref().filter(|_| end.spec.report_from_message)?.account;
+    let message = account.message.as_ref().filter(|_| account.outcome == Some(Outcome::Success))?;
+    Some(format!("{}\n", message.trim_end()).into_bytes())
 }
 
 /// Payload and metadata only: the event is appended together with the terminal one.

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::hands::Hands;
-use super::{clear, commit, hooks, publish, retire, save};
+use super::{clear, commit, hooks, publish, retire, save, told};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, Result};
 use crate::model::mask::Mask;
@@ -71,6 +71,7 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
 
 /// E1 and E2. A helper of E1 may have left processes behind, so the sweep comes once more before the record.
 fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Event> {
+    told::complete(end, &mut facts);
     let mut remains = save::remains(end, &facts, hands);
     hands.sweep()?.note_in(&mut facts);
     facts.log_losses.dropped = facts.log_losses.dropped.max(save::log_hole(end));

@@ -85,8 +85,17 @@ mod run_worktree;
 /// `lattice-shim debug`: a definition in the foreground.
 mod shim_debug;
 
+/// The runs on a task's page, and local times.
+mod task_runs;
+
 /// The shipped `TestRunner`, on a clone of this repository.
 mod test_runner;
+
+/// `worker run --dry-run`.
+mod worker_dry_run;
+
+/// `worker ps` for a person, `--watch`, and what is shown while a command waits.
+mod worker_ps;
 
 /// `worker list | ps | show | logs | wait | stop`, and `run --wait | --follow`.
 mod worker_commands;

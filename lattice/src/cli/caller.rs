@@ -57,6 +57,11 @@ impl Caller {
         if in_hook { None } else { self.own_run() }
     }
 
+    /// Whether somebody sits at a terminal that can draw a line over again.
+    pub(crate) fn watches_stderr(&self) -> bool {
+        self.stderr_is_tty && self.text("TERM") != Some("dumb")
+    }
+
     /// <https://no-color.org>: any value but the empty one turns colour off.
     pub(crate) fn wants_colour(&self) -> bool {
         self.text("NO_COLOR").is_none() && self.text("TERM") != Some("dumb")

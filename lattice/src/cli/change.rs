@@ -12,6 +12,7 @@ use lattice::storage::task::{TaskTxn, read_config, resolve_task};
 
 use super::hooks;
 use super::identity::WriteArgs;
+use super::progress::Progress;
 use super::session::Session;
 
 /// Everything that is known before a task is looked at.
@@ -37,7 +38,9 @@ impl<'a> Change<'a> {
 
     /// Locks a task. An archived one is not there for a change.
     pub(crate) fn begin(&self, task: &TaskId) -> Result<TaskTxn> {
+        let progress = Progress::for_lock(self.session, task);
         let txn = TaskTxn::begin(&self.layout, task)?;
+        drop(progress);
         if txn.is_archived() {
             return Err(Failure::new(Code::NotFound, format!("task {task} is archived")).hint(
                 format!("lattice show {task}    (an archived task can be read, not changed)"),

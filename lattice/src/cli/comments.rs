@@ -37,6 +37,6 @@ pub(crate) fn comments(session: &Session, args: &CommentsArgs) -> Result<()> {
             out.data_beside(threads.iter().map(Thread::to_value).collect(), "task_context", context)
         }
         Form::Quiet => threads.iter().try_for_each(|thread| out.line(&thread.comment.id)),
-        Form::Human => out.line(render::comment::page(&task, &threads)),
+        Form::Human => out.line(render::comment::page(&task, &threads, &session.clock())),
     }
 }

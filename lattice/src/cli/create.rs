@@ -9,6 +9,7 @@ use lattice::storage::task::{NewTask, create_task, read_task};
 
 use super::change::{Change, one_of};
 use super::identity::{WriteArgs, checked_actor};
+use super::progress::Progress;
 use super::session::Session;
 use crate::render;
 
@@ -62,7 +63,9 @@ pub(crate) fn create(session: &Session, args: &CreateArgs) -> Result<()> {
     let change = Change::new(session, &args.write)?;
     let new = new_task(&change, args)?;
     change.layout.ensure_dirs()?;
+    let progress = Progress::for_lock(session, "the short IDs");
     let (snapshot, is_new) = create_task(&change.layout, &change.config, &new, &change.author)?;
+    drop(progress);
     if let (true, Some(task)) = (is_new, snapshot.task_id()) {
         let (events, ..) = read_task(&change.layout, &task)?;
         let created = snapshot.text("last_event_id").unwrap_or_default();

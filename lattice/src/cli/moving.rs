@@ -13,6 +13,7 @@ use lattice::storage::task::TaskTxn;
 use super::change::Change;
 use super::identity::{WriteArgs, now};
 use super::out::Form;
+use super::progress::Progress;
 use super::runs::context;
 use super::session::Session;
 
@@ -147,7 +148,9 @@ impl<'a> Move<'a> {
                 let watch = self.session.interrupts.watch()?;
                 halt::halt(&self.ctx, task, self.force, &mut || !watch.interrupted())?;
             }
+            let progress = Progress::for_lock(self.session, task);
             let txn = TaskTxn::begin_lifecycle(&self.change.layout, task)?;
+            drop(progress);
             let open = if self.archive { open_runs(txn.events()) } else { Vec::new() };
             if open.is_empty() {
                 return Ok(txn);

@@ -6,6 +6,7 @@ use lattice::storage::layout::Layout;
 use super::caller::Caller;
 use super::interrupt::Interrupts;
 use super::out::Out;
+use crate::render::clock::Clock;
 
 pub(crate) struct Session {
     pub(crate) caller: Caller,
@@ -16,6 +17,15 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(out: Out, caller: Caller) -> Self {
         Self { caller, out, interrupts: Interrupts::default() }
+    }
+
+    /// Now, and where the caller is: `TZ`, else the machine's zone.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock {
+            now: jiff::Timestamp::now(),
+            zone: jiff::tz::TimeZone::system(),
+            for_person: self.caller.stdout_is_tty,
+        }
     }
 
     /// The project around the caller's directory, or the one that `LATTICE_ROOT` names.

@@ -9,8 +9,9 @@ use lattice::model::failure::Result;
 use lattice::model::ids::{ArtifactId, TaskId};
 use lattice::model::policy::{Reopened, last_reopening, valid_transitions};
 use lattice::model::reduce::Snapshot;
+use lattice::process::bounded::Bounded;
 use lattice::runs::context::Context;
-use lattice::runs::query::{self, OpenRow};
+use lattice::runs::task_runs::{self, TaskRun};
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
@@ -19,7 +20,9 @@ use super::freshness::{Drifts, ReviewDrift};
 use super::out::Form;
 use super::runs::{context, reap_dead};
 use super::session::Session;
+use crate::render::clock::Clock;
 use crate::render::task::{self, Page};
+use crate::render::worker::outcome_word;
 
 /// Show one task: its state, what belongs to it, and its history
 #[derive(Debug, Args)]
@@ -46,7 +49,7 @@ struct Found {
     events: Vec<Event>,
     archived: bool,
     transitions: Vec<String>,
-    runs: Vec<OpenRow>,
+    runs: Vec<TaskRun>,
     relations_out: Vec<Value>,
     relations_in: Vec<Value>,
     artifacts: Vec<Value>,
@@ -67,7 +70,7 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
         Form::Json => session.out.data(as_json(args, found)),
         Form::Quiet => session.out.line(found.task.display_id()),
         Form::Human => {
-            let page = page(&config, args, &found);
+            let page = page(&config, args, &found, session.clock());
             let paint = session.out.paint;
             session.out.line(if args.compact {
                 task::brief(&page, paint)
@@ -88,7 +91,7 @@ fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Resul
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
     };
     Ok(Found {
-        runs: query::open_of(ctx, id)?,
+        runs: task_runs::of_task(ctx, id, &events, &mut Bounded)?,
         transitions: valid_transitions(config, task.status()),
         relations_out: outgoing(&task, &others),
         relations_in: incoming(id, &others),
@@ -158,7 +161,7 @@ fn artifacts(session: &Session, layout: &Layout, task: &Snapshot) -> Vec<Value> 
     found
 }
 
-fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found) -> Page<'a> {
+fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found, clock: Clock) -> Page<'a> {
     // The short form is for those who know the names.
     let shown = |status: &str| {
         if args.compact { status.to_owned() } else { config.display_status(status) }
@@ -178,6 +181,7 @@ fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found) -> Page<'a> {
         review: found.review.as_ref().map(ReviewDrift::words),
         events: &found.events,
         full: args.full,
+        clock,
     }
 }
 
@@ -194,6 +198,9 @@ fn as_json(args: &ShowArgs, found: Found) -> Value {
     map.insert("relationships_enriched".to_owned(), found.relations_out.into());
     map.insert("relationships_in".to_owned(), found.relations_in.into());
     map.insert("artifact_info".to_owned(), found.artifacts.into());
+    if !found.runs.is_empty() {
+        map.insert("runs".to_owned(), found.runs.iter().map(run_as_json).collect());
+    }
     for (key, path) in [("plan_path", found.plan), ("notes_path", found.notes)] {
         if let Some(path) = path {
             map.insert(key.to_owned(), path.into());
@@ -208,4 +215,24 @@ fn as_json(args: &ShowArgs, found: Found) -> Value {
         map.insert("_full".to_owned(), true.into());
     }
     Value::Object(map)
+}
+
+fn run_as_json(run: &TaskRun) -> Value {
+    let ended = run.ended.as_ref();
+    let data = |key: &str| ended.and_then(|event| event.data().get(key));
+    json!({
+        "run": run.run,
+        "worker": run.worker,
+        "state": run.state.as_str(),
+        "commit_sha": run.commit_sha,
+        "commits_behind": run.drift.map(|drift| drift.behind),
+        "commits_ahead": run.drift.map(|drift| drift.ahead),
+        "started_at": run.started_at,
+        "ended_at": ended.map(Event::ts),
+        "duration_seconds": data("duration_seconds"),
+        "outcome": ended.map(outcome_word),
+        "reason": data("reason"),
+        "words": data("error").or_else(|| data("result")),
+        "log_path": run.log_path,
+    })
 }

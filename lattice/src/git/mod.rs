@@ -3,6 +3,7 @@
 pub mod carried;
 mod changes;
 pub mod command;
+pub mod drift;
 pub mod history;
 mod plain;
 pub mod repository;

@@ -12,14 +12,20 @@ use lattice::model::event::{
     TASK_SHORT_ID_ASSIGNED,
 };
 
+use super::clock::Clock;
+
 /// A comment's beginning, in characters.
 const BODY: usize = 60;
 
 /// `  <ts>  <type>  <summary>  by <actor>` and, where there is one, a line that says why.
-pub(crate) fn lines(event: &Event, full: bool) -> String {
+pub(crate) fn lines(event: &Event, full: bool, clock: &Clock) -> String {
     let summary = if full { json_line(&event.get("data").clone()) } else { summary(event) };
     let by = actor_text(event.actor());
-    let mut text = format!("  {}  {}  {summary}  by {by}", shown(event.ts()), shown(event.kind()));
+    let mut text = format!(
+        "  {}  {}  {summary}  by {by}",
+        shown(&clock.local(event.ts())),
+        shown(event.kind())
+    );
     if let Some(why) = provenance(event.get("provenance")) {
         text.push_str("\n    ");
         text.push_str(&why);
@@ -182,7 +188,12 @@ mod tests {
     fn check(kind: &str, data: &Value, expected: &str) {
         let event = json!({"type": kind, "data": data, "id": "ev_1", "ts": "T", "actor": "a:b"});
         let event = Event::from_value(event).unwrap();
-        assert_eq!(lines(&event, false), format!("  T  {kind}  {expected}  by a:b"));
+        let clock = Clock {
+            now: jiff::Timestamp::UNIX_EPOCH,
+            zone: jiff::tz::TimeZone::UTC,
+            for_person: false,
+        };
+        assert_eq!(lines(&event, false, &clock), format!("  T  {kind}  {expected}  by a:b"));
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Text from values. Decides nothing, reads nothing, prints nothing.
 
+pub(crate) mod clock;
 pub(crate) mod comment;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod paint;
+pub(crate) mod ps;
+pub(crate) mod table;
 pub(crate) mod task;
+pub(crate) mod task_run;
 pub(crate) mod worker;

@@ -8,12 +8,13 @@ use serde_json::{Map, Value};
 use lattice::model::event::Event;
 use lattice::model::ids::TaskId;
 use lattice::model::reduce::Snapshot;
-use lattice::runs::query::OpenRow;
+use lattice::runs::task_runs::TaskRun;
 use lattice::storage::artifact::NewArtifact;
 
+use super::clock::Clock;
 use super::event::{self, actor_text, one_line};
 use super::paint::Paint;
-use super::worker;
+use super::task_run;
 
 pub(crate) fn created(task: &Snapshot) -> String {
     let id = head(task);
@@ -64,8 +65,8 @@ pub(crate) struct Page<'a> {
     /// As people call it.
     pub(crate) status: String,
     pub(crate) next: Vec<String>,
-    /// Those that are open.
-    pub(crate) runs: &'a [OpenRow],
+    /// The newest first.
+    pub(crate) runs: &'a [TaskRun],
     pub(crate) relations_out: &'a [Value],
     pub(crate) relations_in: &'a [Value],
     pub(crate) artifacts: &'a [Value],
@@ -78,6 +79,7 @@ pub(crate) struct Page<'a> {
     pub(crate) events: &'a [Event],
     /// Events with all their data.
     pub(crate) full: bool,
+    pub(crate) clock: Clock,
 }
 
 /// Only the head of the page.
@@ -96,8 +98,8 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     text.line(format!("Assigned: {}  Created by: {by}", assignee(task)));
     text.line(format!(
         "Created: {}  Updated: {}",
-        field(task, "created_at"),
-        field(task, "updated_at")
+        page.clock.both(&field(task, "created_at")),
+        page.clock.both(&field(task, "updated_at"))
     ));
     if let Some(reopened) = &page.reopened {
         text.line(format!("{} {}", paint.warning("Warning:"), one_line(reopened)));
@@ -108,7 +110,7 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     }
     let description = task.text("description").unwrap_or_default();
     text.section("Description:", description.lines().map(|line| format!("  {}", one_line(line))));
-    text.section("Runs:", page.runs.iter().map(worker::open_line));
+    text.section("Runs:", task_run::lines(page.runs, &page.clock).into_iter());
     text.section("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
     text.section("Relationships (incoming):", page.relations_in.iter().map(relation_in));
     text.section("Artifacts:", page.artifacts.iter().map(artifact));
@@ -117,7 +119,7 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     text.section("Branch links:", list(task, "branch_links").map(branch));
     let files = [("Plan", page.plan), ("Notes", page.notes)];
     text.block(files.iter().filter_map(|(what, path)| path.map(|path| format!("{what}: {path}"))));
-    let events = page.events.iter().rev().map(|event| event::lines(event, page.full));
+    let events = page.events.iter().rev().map(|event| event::lines(event, page.full, &page.clock));
     text.section("Events (latest first):", events);
     text.lines.join("\n")
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use lattice::model::event::{Event, PROCESS_COMPLETED};
-use lattice::runs::query::{OpenRow, View};
+use lattice::runs::query::View;
 use lattice::runs::start::Started;
 use lattice::storage::definitions::Found;
 
+use super::clock::Clock;
 use super::event::{actor_text, one_line};
 use super::paint::Paint;
 
@@ -83,76 +84,12 @@ pub(crate) fn suffix(run: &str) -> &str {
     suffix_of(run, 6)
 }
 
-fn suffix_of(text: &str, length: usize) -> &str {
+pub(crate) fn suffix_of(text: &str, length: usize) -> &str {
     text.get(text.len().saturating_sub(length)..).unwrap_or(text)
 }
 
-/// A run in a list.
-pub(crate) struct Row {
-    pub(crate) run: String,
-    pub(crate) task: String,
-    pub(crate) short_id: Option<String>,
-    pub(crate) title: String,
-    pub(crate) archived: bool,
-    pub(crate) worker: String,
-    pub(crate) commit_sha: String,
-    pub(crate) started_at: String,
-    pub(crate) state: &'static str,
-    pub(crate) age: Option<Duration>,
-    pub(crate) remaining: Option<Duration>,
-    pub(crate) engine_pid: Option<i32>,
-    pub(crate) supervisor_pid: Option<i32>,
-    pub(crate) log_path: String,
-    pub(crate) log_bytes: u64,
-    pub(crate) ended: Option<Event>,
-}
-
-/// `  <task>  <worker>  <commit>  started <ts>  <run>  <what it does>`
-pub(crate) fn row(row: &Row, paint: Paint) -> String {
-    let task = row.short_id.as_deref().unwrap_or(suffix_of(&row.task, 8));
-    let commit: String = row.commit_sha.chars().take(8).collect();
-    let (worker, started) = (one_line(&row.worker), one_line(&row.started_at));
-    let (run, progress) = (paint.heading(suffix(&row.run)), progress(row, paint));
-    format!("  {task:<12} {worker:<25} {commit:<8}  started {started}  {run}  {progress}")
-}
-
-fn progress(row: &Row, paint: Paint) -> String {
-    let reason = |event: &Event| {
-        event.data().get("reason").and_then(Value::as_str).map(|text| one_line(text).into_owned())
-    };
-    match &row.ended {
-        Some(event) if event.kind() == PROCESS_COMPLETED => paint.good("completed"),
-        Some(event) => paint.error(
-            &reason(event).map_or("failed".to_owned(), |reason| format!("failed: {reason}")),
-        ),
-        None => clock(row.state, row.age, row.remaining),
-    }
-}
-
-/// An open run on its task's page.
-pub(crate) fn open_line(open: &OpenRow) -> String {
-    let progress = clock(open.state.as_str(), open.age, open.remaining);
-    format!("  {}  {}  {progress}", one_line(&open.worker), open.run)
-}
-
-fn clock(state: &str, age: Option<Duration>, remaining: Option<Duration>) -> String {
-    let age = age.map(|age| format!(" for {}", short(age))).unwrap_or_default();
-    let left = remaining.map(|left| format!(", {} left", short(left))).unwrap_or_default();
-    format!("{state}{age}{left}")
-}
-
-/// `45s`, `12m 3s`, `2h 5m`: two units are enough.
-fn short(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds}s"),
-        (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
-        (hours, minutes, _) => format!("{hours}h {minutes}m"),
-    }
-}
-
 /// Everything about one run.
-pub(crate) fn page(view: &View, paint: Paint) -> String {
+pub(crate) fn page(view: &View, clock: &Clock, paint: Paint) -> String {
     let data = view.started.data();
     let text = |key: &str| data.get(key).and_then(Value::as_str).map_or("?".into(), one_line);
     let mut lines = vec![
@@ -161,7 +98,7 @@ pub(crate) fn page(view: &View, paint: Paint) -> String {
         format!("State: {}", view.state.as_str()),
         format!(
             "Started: {}  by {}",
-            one_line(view.started.ts()),
+            clock.both(view.started.ts()),
             actor_text(view.started.actor())
         ),
         format!("Commit: {}", text("commit_sha")),
@@ -183,7 +120,7 @@ pub(crate) fn page(view: &View, paint: Paint) -> String {
         lines.push(format!("Supervisors: warden {}{shim}", supervisor.warden.pid));
     }
     if let Some(event) = &view.ended {
-        lines.extend(end(event, paint));
+        lines.extend(end(event, clock, paint));
     }
     lines.join("\n")
 }
@@ -194,12 +131,12 @@ fn task_name(view: &View) -> String {
 }
 
 /// All that the terminal event says, in its own words.
-fn end(event: &Event, paint: Paint) -> Vec<String> {
+fn end(event: &Event, clock: &Clock, paint: Paint) -> Vec<String> {
     const TOLD: [&str; 5] =
         ["process_type", "started_event_id", "commit_sha", "log_path", "log_tail"];
     let mut lines = vec![
         String::new(),
-        paint.heading(&format!("Ended: {}  {}", one_line(event.ts()), outcome_word(event))),
+        paint.heading(&format!("Ended: {}  {}", clock.both(event.ts()), outcome_word(event))),
     ];
     for (key, value) in
         event.data().iter().filter(|(key, value)| !TOLD.contains(&key.as_str()) && !value.is_null())

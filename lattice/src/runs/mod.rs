@@ -26,5 +26,6 @@ pub mod start;
 pub mod stop;
 pub mod store;
 pub mod surroundings;
+pub mod task_runs;
 mod untrusted;
 pub mod wait;

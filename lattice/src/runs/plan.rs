@@ -35,6 +35,18 @@ impl Plan {
         let environment = environment(&spec, &run, caller);
         Self { environment, log_path: layout.dir.join(&spec.log_path), spec }
     }
+
+    /// The same where there is no run yet: its name and the end of its worktree's stay open.
+    #[must_use]
+    pub fn without_names(mut self) -> Self {
+        let spec = &mut self.spec;
+        if let Some(path) = &mut spec.worktree_path {
+            path.set_file_name("<run>-<random>");
+            spec.cwd = path.join(&spec.prefix);
+        }
+        self.log_path.set_file_name("<run>.log");
+        self
+    }
 }
 
 fn environment(spec: &Spec, run: &RunDir, caller: &[(OsString, OsString)]) -> Environment {

@@ -152,7 +152,7 @@ fn limit(start: &Event) -> Option<Duration> {
     Duration::try_from_secs_f64(minutes * 60.0).ok()
 }
 
-fn log_path(ctx: &Context, start: &Event, run: &RunId) -> PathBuf {
+pub(super) fn log_path(ctx: &Context, start: &Event, run: &RunId) -> PathBuf {
     match start.data().get("log_path").and_then(|path| path.as_str()) {
         Some(path) => ctx.layout.dir.join(path),
         None => ctx.layout.worker_logs().join(format!("{run}.log")),

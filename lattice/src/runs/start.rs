@@ -11,6 +11,8 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use super::context::Context;
 use super::directory::RunDir;
 use super::handover::{self, GO, Hello, NO, Role, VERSION};
+use super::plan::Plan;
+use super::preflight::Checked;
 use super::{create, preflight, reap, store};
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
@@ -54,6 +56,21 @@ pub struct Started {
     pub notes: Vec<String>,
 }
 
+/// What [`start`] would do, by the same checks, and refused where that would be. Changes nothing.
+pub fn plan(
+    ctx: &Context,
+    request: &Request,
+    helpers: &mut dyn Helpers,
+) -> Result<(Plan, Vec<String>)> {
+    let Checked { spec, mut notes } = preflight::check(ctx, request, helpers)?;
+    refuse_if_open(ctx, &spec)?;
+    let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;
+    if let Some(dead) = open_run(&events, &spec.worker) {
+        notes.push(format!("{dead} is dead, and would be ended first"));
+    }
+    Ok((Plan::new(spec, &ctx.layout, &ctx.caller_env).without_names(), notes))
+}
+
 pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Started> {
     reap::of_task(ctx, &request.task, reap::PATIENCE)?;
     let mut checked = preflight::check(ctx, request, helpers)?;
@@ -88,8 +105,8 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
     Ok(started(ctx, checked, &hello))
 }
 
-fn started(ctx: &Context, checked: preflight::Checked, hello: &Hello) -> Started {
-    let preflight::Checked { spec, notes } = checked;
+fn started(ctx: &Context, checked: Checked, hello: &Hello) -> Started {
+    let Checked { spec, notes } = checked;
     Started {
         run: spec.run_id,
         task: spec.task_id,

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use fs_err as fs;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -17,6 +17,7 @@ pub struct Screen {
     child: Child,
     keys: std::fs::File,
     shown: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Screen {
@@ -39,8 +40,8 @@ impl Screen {
         let keys = std::fs::File::from(master);
         let reader = keys.try_clone().expect("a descriptor");
         let sink = Arc::clone(&shown);
-        thread::spawn(move || collect(reader, &sink));
-        Self { child, keys, shown }
+        let reader = thread::spawn(move || collect(reader, &sink));
+        Self { child, keys, shown, reader }
     }
 
     pub fn press(&mut self, keys: &str) {
@@ -68,14 +69,11 @@ impl Screen {
             let ended = self.child.try_wait().map_err(|error| error.to_string())?;
             ended.ok_or_else(|| self.shown())
         });
+        // What was sent last may still be on its way.
+        eventually("the terminal is closed", SOON, || {
+            if self.reader.is_finished() { Ok(()) } else { Err(self.shown()) }
+        });
         (status.code(), self.shown())
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Only if the test has failed before its end: then the hang-up ends the session.
-        drop(self.child.try_wait());
     }
 }
 

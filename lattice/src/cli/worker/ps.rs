@@ -1,21 +1,28 @@
 //! `lattice worker ps`
 
-use std::time::Duration;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use lattice::model::event::Event;
-use lattice::model::failure::Result;
+use lattice::model::failure::{Code, Failure, Result};
+use lattice::process::pipe;
 use lattice::runs::context::Context;
-use lattice::runs::query::{self, OpenRow};
+use lattice::runs::query::{self, OpenRow, State};
+use lattice::runs::reap;
 use lattice::runs::record::{self, Record};
 use lattice::storage::task::read_task;
 
 use crate::cli::out::Form;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
-use crate::render::worker::{self, Row};
+use crate::cli::terminal::{Alternate, stdout_size};
+use crate::render::ps::{Row, table};
+use crate::render::table::cut;
+use crate::render::worker;
 
 const LIMIT: usize = 50;
 
@@ -24,11 +31,14 @@ const LIMIT: usize = 50;
 #[command(after_help = "\
 Examples:
   lattice worker ps
+  lattice worker ps --watch
   lattice worker ps --all --limit 5
   lattice worker ps --json | jq -r '.data[] | select(.remaining_seconds < 60) | .run'
 
 States: starting, running, ending; dead: its supervisors are gone, `lattice worker reap` says why it is
-still there; unsupervised: started elsewhere or by another tool.")]
+still there; unsupervised: started elsewhere or by another tool.
+AGE counts from the start, LEFT to the limit; of an ended run the last column says how it ended. COST is there
+where an engine has told it.")]
 pub(crate) struct PsArgs {
     /// Ended runs too, newest first
     #[arg(long)]
@@ -36,29 +46,78 @@ pub(crate) struct PsArgs {
     /// At most so many [default with --all: 50]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Show the list anew every second; Ctrl-C ends that
+    #[arg(long)]
+    watch: bool,
 }
+
+const EVERY: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) fn ps(session: &Session, args: &PsArgs) -> Result<()> {
     let ctx = context(session, &session.layout()?);
+    if args.watch {
+        return watch(session, &ctx, args);
+    }
     reap_dead(session, &ctx);
-    let mut rows: Vec<Row> = query::open(&ctx)?.iter().map(open_row).collect();
+    let rows = rows(session, &ctx, args)?;
+    match session.out.form() {
+        Form::Json => session.out.data(rows.iter().map(|row| as_json(row, args.all)).collect()),
+        Form::Quiet => rows.iter().try_for_each(|row| session.out.line(&row.run)),
+        Form::Human => {
+            let width = stdout_size().map(|size| size.columns);
+            lines(session, args, &rows, width).iter().try_for_each(|line| session.out.line(line))
+        }
+    }
+}
+
+fn lines(session: &Session, args: &PsArgs, rows: &[Row], width: Option<usize>) -> Vec<String> {
+    match (rows, args.all) {
+        ([], true) => vec!["No worker processes.".to_owned()],
+        ([], false) => vec!["No active worker processes.".to_owned()],
+        _ => table(rows, width, session.out.paint),
+    }
+}
+
+/// On a screen of its own, of which nothing stays but the last list.
+fn watch(session: &Session, ctx: &Context, args: &PsArgs) -> Result<()> {
+    if session.out.form() != Form::Human || stdout_size().is_none() {
+        return Err(Failure::new(Code::Usage, "--watch needs a terminal to draw on")
+            .hint("lattice worker ps, or lattice worker ps --json in a script"));
+    }
+    let interrupts = session.interrupts.watch()?;
+    let screen = Alternate::enter(&session.out)?;
+    let mut last = Vec::new();
+    while !interrupts.interrupted() {
+        // What cannot be ended yet is told by its state; a warning would be drawn over.
+        drop(reap::all(ctx, reap::PATIENCE));
+        let Some(size) = stdout_size() else { break };
+        last = lines(session, args, &rows(session, ctx, args)?, Some(size.columns));
+        let title = format!("{}  every second, Ctrl-C ends", session.clock().time_of_day());
+        let mut shown = vec![cut(&title, size.columns).into_owned(), String::new()];
+        shown.extend(last.iter().cloned());
+        shown.truncate(size.rows);
+        screen.show(&shown)?;
+        let next = Instant::now() + EVERY;
+        while Instant::now() < next && !interrupts.interrupted() {
+            thread::sleep(TICK);
+        }
+    }
+    drop(screen);
+    last.iter().try_for_each(|line| session.out.line(line))
+}
+
+fn rows(session: &Session, ctx: &Context, args: &PsArgs) -> Result<Vec<Row>> {
+    let mut rows: Vec<Row> = query::open(ctx)?.iter().map(open_row).collect();
     let mut limit = args.limit.unwrap_or(usize::MAX);
     if args.all {
         limit = args.limit.unwrap_or(LIMIT);
         rows.reverse();
-        rows.extend(ended_rows(session, &ctx, &rows, limit)?);
+        rows.extend(ended_rows(session, ctx, &rows, limit)?);
         rows.sort_by(|one, other| other.run.cmp(&one.run));
     }
     rows.truncate(limit);
-    match session.out.form() {
-        Form::Json => session.out.data(rows.iter().map(|row| as_json(row, args.all)).collect()),
-        Form::Quiet => rows.iter().try_for_each(|row| session.out.line(&row.run)),
-        Form::Human if rows.is_empty() && args.all => session.out.line("No worker processes."),
-        Form::Human if rows.is_empty() => session.out.line("No active worker processes."),
-        Form::Human => {
-            rows.iter().try_for_each(|row| session.out.line(worker::row(row, session.out.paint)))
-        }
-    }
+    Ok(rows)
 }
 
 fn open_row(open: &OpenRow) -> Row {
@@ -71,15 +130,22 @@ fn open_row(open: &OpenRow) -> Row {
         worker: open.worker.clone(),
         commit_sha: open.commit_sha.clone(),
         started_at: open.started_at.clone(),
-        state: open.state.as_str(),
+        state: open.state,
         age: open.age,
         remaining: open.remaining,
         engine_pid: open.engine_pid,
         supervisor_pid: open.supervisor_pid,
         log_path: open.log_path.display().to_string(),
         log_bytes: open.log_bytes,
+        last_line: last_line(&open.log_path),
         ended: None,
     }
+}
+
+/// The last line that says something. It may be there while the next one is only begun.
+fn last_line(log: &Path) -> Option<String> {
+    let tail = pipe::last_lines(log, 4096).ok()?;
+    tail.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned)
 }
 
 /// The newest records of runs that are not open. A record that cannot be read is named and left out.
@@ -113,13 +179,14 @@ fn ended_row(ctx: &Context, record: Record) -> Row {
         worker: spec.worker,
         commit_sha: spec.commit_sha,
         started_at: spec.started_at,
-        state: "ended",
+        state: State::Ended,
         age: None,
         remaining: None,
         engine_pid: None,
         supervisor_pid: None,
         log_bytes: fs_err::metadata(&log_path).map_or(0, |metadata| metadata.len()),
         log_path: log_path.display().to_string(),
+        last_line: None,
         ended,
     }
 }
@@ -137,7 +204,7 @@ fn as_json(row: &Row, all: bool) -> Value {
         ("task_id", json!(row.task)),
         ("title", json!(row.title)),
         ("run", json!(row.run)),
-        ("state", json!(row.state)),
+        ("state", json!(row.state.as_str())),
         ("age_seconds", json!(seconds(row.age))),
         ("remaining_seconds", json!(seconds(row.remaining))),
         ("engine_pid", json!(row.engine_pid)),

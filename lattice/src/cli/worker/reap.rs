@@ -9,6 +9,7 @@ use lattice::runs::query;
 use lattice::runs::reap::{self, Reaped};
 
 use crate::cli::out::Form;
+use crate::cli::progress::Progress;
 use crate::cli::runs::{PATIENT, context};
 use crate::cli::session::Session;
 
@@ -29,10 +30,12 @@ pub(crate) struct ReapArgs {
 
 pub(crate) fn reap(session: &Session, args: &ReapArgs) -> Result<()> {
     let ctx = context(session, &session.layout()?);
+    let progress = Progress::new(session, "ending dead runs");
     let reaped = match &args.force {
         Some(text) => vec![reap::forced(&ctx, &query::find(&ctx, text)?)?],
         None => reap::thoroughly(&ctx, PATIENT)?,
     };
+    drop(progress);
     match session.out.form() {
         Form::Json => session.out.data(reaped.iter().map(as_json).collect()),
         Form::Quiet => reaped.iter().try_for_each(|reaped| session.out.line(&reaped.run)),

@@ -11,6 +11,7 @@ use lattice::storage::task::read_config;
 
 use crate::cli::hooks;
 use crate::cli::identity::checked_actor;
+use crate::cli::progress::Progress;
 use crate::cli::runs::context;
 use crate::cli::session::Session;
 
@@ -34,7 +35,9 @@ pub(super) fn report(session: &Session, report: &Report<'_>) -> Result<()> {
         actor: report.actor.map(checked_actor).transpose()?,
     };
     // The words go into a log that is committed, and whoever ends the run may not know the worker's secrets.
+    let progress = Progress::for_lock(session, &run);
     let told = reported::tell(&ctx, &run, &task, &words.masked(&mask(session)))?;
+    drop(progress);
     let id = told.event.as_ref().map(Event::id);
     let outcome = report.outcome.as_str();
     let human = match id {

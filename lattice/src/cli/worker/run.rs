@@ -5,10 +5,12 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use lattice::model::command_line::quoted;
 use lattice::model::failure::Result;
 use lattice::process::bounded::Bounded;
 use lattice::runs::context::Context;
-use lattice::runs::start::{Request, Started, start};
+use lattice::runs::plan::Plan;
+use lattice::runs::start::{Request, Started, plan, start};
 use lattice::storage::task::resolve_task;
 
 use super::duration;
@@ -16,6 +18,7 @@ use super::tail::Tail;
 use super::watch::{Watch, verdict, watch};
 use crate::cli::identity::checked_actor;
 use crate::cli::out::Form;
+use crate::cli::progress::Progress;
 use crate::cli::runs::context;
 use crate::cli::session::Session;
 use crate::render;
@@ -32,6 +35,7 @@ Examples:
   lattice worker run Review LAT-42 --commit HEAD~3 --timeout 45m
   lattice worker run Review LAT-42 --follow       show its output until it ends
   lattice worker run Review LAT-42 --wait && echo fine
+  lattice worker run Review LAT-42 --dry-run      its command, place, limits, environment
 
 With --wait or --follow the exit status is 0 if the run completed and 4 if it did not.
 Ctrl-C only stops the watching.")]
@@ -56,6 +60,9 @@ pub(crate) struct RunArgs {
     /// Show its output until its end; with --json or --quiet, only wait
     #[arg(long)]
     follow: bool,
+    /// Only tell what would happen: nothing is started, and nothing is changed
+    #[arg(long, conflicts_with_all = ["wait", "follow"])]
+    dry_run: bool,
 }
 
 pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
@@ -68,7 +75,14 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
         timeout: args.timeout,
         actor: args.actor.as_deref().map(checked_actor).transpose()?,
     };
+    if args.dry_run {
+        let (plan, notes) = plan(&ctx, &request, &mut Bounded)?;
+        session.out.warn_all(notes);
+        return session.out.answer(plan_as_json(&plan), quoted(&plan.spec.argv), &plan);
+    }
+    let progress = Progress::new(session, format!("starting {} on {}", args.name, args.task));
     let started = start(&ctx, &request, &mut Bounded)?;
+    drop(progress);
     for note in &started.notes {
         session.out.warn(note);
     }
@@ -119,4 +133,38 @@ fn as_json(started: &Started) -> Map<String, Value> {
         map.insert("worktree_path".to_owned(), path.display().to_string().into());
     }
     map
+}
+
+/// Variables by name only.
+fn plan_as_json(plan: &Plan) -> Value {
+    let spec = &plan.spec;
+    let seconds = |milliseconds: u64| Duration::from_millis(milliseconds).as_secs_f64();
+    let dropped = |(name, why): &(String, &str)| json!({"name": name, "why": why});
+    json!({
+        "dry_run": true,
+        "worker": spec.worker,
+        "task_id": spec.task_id,
+        "definition": spec.definition,
+        "actor": spec.actor,
+        "commit_sha": spec.commit_sha,
+        "argv": spec.argv,
+        "cwd": spec.cwd,
+        "worktree_path": spec.worktree_path,
+        "log_path": plan.log_path,
+        "setup": spec.setup,
+        "copy": spec.copy,
+        "link": spec.link,
+        "report": spec.report,
+        "limits": {
+            "timeout_seconds": seconds(spec.timeout_ms),
+            "idle_seconds": spec.idle_ms.map(seconds),
+            "grace_seconds": seconds(spec.grace_ms),
+            "setup_timeout_seconds": seconds(spec.setup_timeout_ms),
+        },
+        "environment": {
+            "inherited": plan.environment.inherited,
+            "dropped": plan.environment.dropped.iter().map(dropped).collect::<Vec<_>>(),
+            "added": plan.environment.added,
+        },
+    })
 }

@@ -30,7 +30,11 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     reap_dead(session, &ctx);
     let run = query::find_of_task_or_run(&ctx, &args.target, true)?;
     let view = query::view(&ctx, &run)?;
-    session.out.answer(as_json(&ctx, &view), &run, render::worker::page(&view, session.out.paint))
+    session.out.answer(
+        as_json(&ctx, &view),
+        &run,
+        render::worker::page(&view, &session.clock(), session.out.paint),
+    )
 }
 
 fn as_json(ctx: &Context, view: &View) -> Value {

@@ -5,6 +5,7 @@ use clap::Args;
 use lattice::model::failure::Result;
 use lattice::runs::{query, stop as stopping};
 
+use crate::cli::progress::Progress;
 use crate::cli::runs::context;
 use crate::cli::session::Session;
 use crate::render;
@@ -32,6 +33,8 @@ pub(crate) fn stop(session: &Session, args: &StopArgs) -> Result<()> {
     let run = query::find_of_task_or_run(&ctx, &args.target, false)?;
     let task = query::view(&ctx, &run)?.task;
     let interrupts = session.interrupts.watch()?;
+    let progress = Progress::new(session, format!("stopping {run}"));
     let event = stopping::stop(&ctx, &run, &task, args.now, &mut || !interrupts.interrupted())?;
+    drop(progress);
     session.out.answer(event.to_value(), event.id(), render::worker::outcome(&event))
 }

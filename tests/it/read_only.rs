@@ -55,10 +55,7 @@ fn a_read_only_directory_with_a_dead_run_is_still_read() {
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");
     let main = sandbox.socket.peer("main");
-    let (shim, warden) = run.supervisors(&main);
-    warden.signal(rustix::process::Signal::STOP);
-    shim.kill();
-    warden.kill();
+    run.lose_supervisors(&main);
     let lattice = sandbox.lattice_dir().display().to_string();
     let mounts = format!("mount --bind {lattice} {lattice} && mount -o remount,bind,ro {lattice}");
     if let Ok(namespace) = Namespace::new(&sandbox, &mounts) {

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::sandbox::Sandbox;
-use crate::run_reap::{kill_both, reap};
+use crate::run_reap::reap;
 
 #[test]
 fn a_waiter_that_sleeps_is_in_nobodys_way() {
@@ -19,7 +19,7 @@ fn a_waiter_that_sleeps_is_in_nobodys_way() {
     let waiter = waiting.process();
     assert!(!waiter.dies_within(Duration::from_millis(300)));
     waiter.signal(Signal::STOP);
-    kill_both(&run, &main);
+    run.lose_supervisors(&main);
     reap(&sandbox);
     assert_eq!(
         run.terminal().expect("it is reaped all the same")["data"]["reason"],
@@ -37,7 +37,7 @@ fn a_waiter_ends_the_run_whose_supervisors_die() {
     let run = sandbox.start("Work");
     let main = sandbox.socket.peer("main");
     let waiting = sandbox.lattice(["worker", "wait", &run.id, "--json"]).start();
-    kill_both(&run, &main);
+    run.lose_supervisors(&main);
     let finished = waiting.finish().exits(4);
     assert_eq!(finished.json()["data"]["data"]["reason"], "supervisor_lost", "{finished}");
     sandbox.assert_clean();
@@ -55,7 +55,7 @@ fn a_run_that_is_being_ended_is_shown_as_that_and_not_started_again() {
         &sandbox.fake_line(&["connect=git", "wait", "exec=cat"]),
     ]);
     let run = sandbox.start("Work");
-    kill_both(&run, &sandbox.socket.peer("main"));
+    run.lose_supervisors(&sandbox.socket.peer("main"));
     let reaping = sandbox.lattice(["worker", "reap"]).start();
     let git = sandbox.socket.peer("git");
     let rows = sandbox.lattice(["worker", "ps", "--json"]).run().ok().data();

@@ -41,12 +41,7 @@ fn a_hook_is_told_of_an_end_that_a_reaper_wrote() {
     let file = recording(&sandbox);
     let run = sandbox.start("Work");
     let main = sandbox.socket.peer("main");
-    let (shim, warden) = run.supervisors(&main);
-    warden.signal(rustix::process::Signal::STOP);
-    for process in [&shim, &warden] {
-        process.kill();
-        process.wait_dead(SOON);
-    }
+    run.lose_supervisors(&main);
     sandbox.lattice(["worker", "reap"]).run().ok();
     let end = run.ended();
     sandbox.assert_clean();

@@ -182,12 +182,8 @@ fn the_reaper_killed_at_any_moment() {
     let Some(sandbox) = working(name) else { return };
     hold_git(&sandbox, "clean");
     let reaping = || {
-        let (run, _, [shim, warden]) = start(&sandbox);
-        warden.signal(rustix::process::Signal::STOP);
-        for process in [&shim, &warden] {
-            process.kill();
-            process.wait_dead(SOON);
-        }
+        let (run, main, _) = start(&sandbox);
+        run.lose_supervisors(&main);
         hold_once(&sandbox);
         let call = sandbox.lattice(["worker", "reap"]).start();
         let git = sandbox.socket.peer("git");

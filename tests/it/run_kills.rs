@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::socket::Peer;
 use crate::harness::waiting::SOON;
@@ -101,18 +100,6 @@ fn a_killed_warden_is_not_missed() {
     assert_eq!(sandbox.assert_runs_ended(), 1);
 }
 
-/// Both at once: stopped first, so that neither can act on the death of the other.
-fn kill_both(run: &Run<'_>, engine: &Peer) {
-    let (shim, warden) = run.supervisors(engine);
-    for process in [&warden, &shim] {
-        process.signal(Signal::STOP);
-    }
-    for process in [&warden, &shim] {
-        process.kill();
-        process.wait_dead(Duration::from_secs(5));
-    }
-}
-
 #[test]
 fn when_both_are_killed_the_next_worker_call_ends_the_run() {
     for call in [
@@ -125,7 +112,7 @@ fn when_both_are_killed_the_next_worker_call_ends_the_run() {
         let sandbox = sandbox_with_daemons();
         let run = sandbox.start("Work");
         let peers = engine(&sandbox);
-        kill_both(&run, &peers[0]);
+        run.lose_supervisors(&peers[0]);
         assert!(run.terminal().is_none());
         assert!(!peers[1].is_dead(), "only the call can find the daemons");
         sandbox.lattice(call).run().ok();
@@ -140,7 +127,7 @@ fn when_both_are_killed_the_worker_can_be_started_again() {
     let sandbox = sandbox_with_daemons();
     let first = sandbox.start("Work");
     let peers = engine(&sandbox);
-    kill_both(&first, &peers[0]);
+    first.lose_supervisors(&peers[0]);
     let second = sandbox.start("Work");
     assert_eq!(first.ended()["data"]["reason"], "supervisor_lost");
     engine(&sandbox)[0].tell("exit 0");
@@ -153,7 +140,7 @@ fn when_both_are_killed_the_worker_can_be_started_again() {
 fn many_reapers_write_one_end() {
     let sandbox = sandbox_with_daemons();
     let run = sandbox.start("Work");
-    kill_both(&run, &engine(&sandbox)[0]);
+    run.lose_supervisors(&engine(&sandbox)[0]);
     let calls: Vec<_> =
         (0..8).map(|_| sandbox.lattice(["worker", "reap", "--json"]).start()).collect();
     for call in calls {
@@ -168,7 +155,7 @@ fn a_daemon_without_environment_is_found_by_the_pipe_it_holds() {
     sandbox.fake_worker("Work", &["spawn-env-i=daemon", "connect=main", "wait"]);
     let run = sandbox.start("Work");
     let (main, daemon) = (sandbox.socket.peer("main"), sandbox.socket.peer("daemon"));
-    kill_both(&run, &main);
+    run.lose_supervisors(&main);
     sandbox.lattice(["worker", "reap"]).run().ok();
     assert!(daemon.is_dead());
     assert_killed(&sandbox, &run.ended(), "supervisor_lost", "reaper");
@@ -181,7 +168,7 @@ fn a_bystander_is_not_touched() {
     let bystander = sandbox.start_fake(&["connect=bystander", "wait"]);
     let peer = sandbox.socket.peer("bystander");
     let run = sandbox.start("Work");
-    kill_both(&run, &engine(&sandbox)[0]);
+    run.lose_supervisors(&engine(&sandbox)[0]);
     sandbox.lattice(["worker", "reap"]).run().ok();
     run.ended();
     assert!(!peer.is_dead());

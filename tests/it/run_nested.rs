@@ -48,13 +48,7 @@ fn the_outer_runs_daemons_die_and_the_inner_run_does_not() {
     let [inner, inner_daemon, outer_main, outer_daemon] =
         ["inner", "inner-daemon", "outer", "outer-daemon"].map(|name| sandbox.socket.peer(name));
     // The outer supervisors die with their engine; what they leave is ended by a reaper, which must not be fooled.
-    let (shim, warden) = outer.supervisors(&outer_main);
-    for process in [&warden, &shim] {
-        process.signal(rustix::process::Signal::STOP);
-    }
-    shim.kill();
-    warden.kill();
-    outer_main.wait_dead(SOON);
+    outer.lose_supervisors(&outer_main);
     sandbox.lattice(["worker", "reap"]).run().ok();
     assert_eq!(outer.ended()["data"]["reason"], "supervisor_lost");
     assert!(outer_daemon.is_dead() && !inner.is_dead() && !inner_daemon.is_dead());

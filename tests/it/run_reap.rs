@@ -3,14 +3,12 @@
 use std::path::Path;
 
 use fs_err as fs;
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::namespace::Namespace;
 use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
-use crate::harness::socket::Peer;
-use crate::harness::waiting::{SOON, skipped};
+use crate::harness::waiting::skipped;
 
 /// A project with a run whose supervisors and engine are dead, and that nobody has ended.
 fn dead_run(sandbox: &Sandbox) -> Run<'_> {
@@ -20,19 +18,8 @@ fn dead_run(sandbox: &Sandbox) -> Run<'_> {
     );
     let run = sandbox.start("Work");
     let main = sandbox.socket.peer("main");
-    kill_both(&run, &main);
+    run.lose_supervisors(&main);
     run
-}
-
-/// Both at once: the warden stopped first, so that it cannot act on the death of the shim.
-pub fn kill_both(run: &Run<'_>, engine: &Peer) {
-    let (shim, warden) = run.supervisors(engine);
-    warden.signal(Signal::STOP);
-    shim.kill();
-    warden.kill();
-    for process in [&shim, &warden, &**engine] {
-        process.wait_dead(SOON);
-    }
 }
 
 pub fn reap(sandbox: &Sandbox) -> Value {

@@ -6,7 +6,6 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::harness::sandbox::Sandbox;
-use crate::harness::waiting::SOON;
 
 fn worker(sandbox: &Sandbox, script: &str) {
     sandbox.worker("Work", json!({"command": script, "worktree": true}));
@@ -107,18 +106,13 @@ fn work_is_saved_however_the_run_ends() {
         sandbox.worker("Work", definition);
         let run = sandbox.start("Work");
         let main = sandbox.socket.peer("main");
-        if how != "timeout" {
-            let (shim, warden) = run.supervisors(&main);
-            if how == "both" {
-                warden.signal(rustix::process::Signal::STOP);
-                shim.kill();
-                warden.kill();
-                warden.wait_dead(SOON);
-                shim.wait_dead(SOON);
+        match how {
+            "shim" => main.parent().kill(),
+            "both" => {
+                run.lose_supervisors(&main);
                 sandbox.lattice(["worker", "reap"]).run().ok();
-            } else {
-                shim.kill();
             }
+            _ => {}
         }
         let name = preserved(&run.ended());
         assert_eq!(sandbox.git(["show", &format!("{name}:precious")]), "work", "{how}");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fs_err as fs;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::process::Process;
@@ -153,6 +154,21 @@ impl Run<'_> {
         let pid = self.started["pid"].as_i64();
         assert_eq!(pid, Some(i64::from(warden.pid)), "`worker run` names the warden");
         (shim, warden)
+    }
+
+    /// Kills both supervisors at once: stopped first, so that neither can act on the death of the other. The
+    /// kernel kills the engine with them, and nothing else.
+    #[track_caller]
+    pub fn lose_supervisors(&self, engine: &Process) {
+        let (shim, warden) = self.supervisors(engine);
+        for process in [&warden, &shim] {
+            process.signal(Signal::STOP);
+        }
+        for process in [&warden, &shim] {
+            process.kill();
+            process.wait_dead(SOON);
+        }
+        engine.wait_dead(SOON);
     }
 
     /// For the message of a failing test.

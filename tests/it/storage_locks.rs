@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::harness::call::{Call, Running};
+use crate::harness::process::Process;
 use crate::harness::sandbox::{ACTOR, Sandbox};
 use crate::harness::strace;
 use crate::harness::waiting::{SOON, eventually, skipped};
@@ -114,14 +115,18 @@ fn the_other_side_is_kept_out_while_we_write() {
     }
 }
 
-/// The process that strace runs.
-fn stopped_child(strace: &Running) -> crate::harness::process::Process {
+/// The process that strace runs. Before it there are others: strace tries out what the kernel can do.
+fn stopped_child(strace: &Running) -> Process {
     let parent = strace.process().pid;
-    eventually("strace has a child", SOON, || {
+    eventually("strace runs lattice", SOON, || {
         let path = format!("/proc/{parent}/task/{parent}/children");
         let children = fs_err::read_to_string(path).map_err(|error| error.to_string())?;
-        let pid = children.split_whitespace().next().and_then(|pid| pid.parse().ok());
-        pid.and_then(crate::harness::process::Process::open).ok_or_else(|| children.clone())
+        let is_lattice = |pid: &i32| {
+            fs_err::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name == "lattice\n")
+        };
+        let pid = children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_lattice);
+        pid.and_then(Process::open).ok_or_else(|| children.clone())
     })
 }
 

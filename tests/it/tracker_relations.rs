@@ -75,6 +75,32 @@ fn branches_are_linked_and_unlinked() {
     }
 }
 
+#[test]
+fn branches_and_commits_that_name_a_task_are_shown_with_it() {
+    let sandbox = Sandbox::new();
+    sandbox.commit("Prepare lat-1\n\nNothing yet.");
+    sandbox.commit("LAT-12: not this one");
+    for name in ["feat/lat-1-parser", "LAT-1", "feat/LAT-11", "other"] {
+        sandbox.git(["branch", name]);
+    }
+    sandbox.git(["pack-refs", "--all"]);
+    sandbox.git(["branch", "hot/LAT-1"]);
+    call(&sandbox, &["branch-link", "LAT-1", "LAT-1"]).ok();
+    let data = sandbox.lattice(["show", "LAT-1", "--json"]).run().ok().silent().data();
+    assert_eq!(data["auto_detected_branches"], json!(["feat/lat-1-parser", "hot/LAT-1"]));
+    let commits = data["auto_detected_commits"].as_array().unwrap();
+    assert_eq!(commits.len(), 1);
+    assert_eq!(commits[0]["subject"], "Prepare lat-1");
+    let shown = sandbox.lattice(["show", "LAT-1"]).run().ok();
+    let sections = format!(
+        "Branch links:\n  LAT-1 by human:ana\n  feat/lat-1-parser (auto-detected)\n  \
+         hot/LAT-1 (auto-detected)\n\nCommits:\n  {}  {}  Prepare lat-1\n",
+        commits[0]["sha"].as_str().unwrap(),
+        commits[0]["date"].as_str().unwrap()
+    );
+    assert!(shown.stdout.contains(&sections), "{shown}");
+}
+
 fn metadata(sandbox: &Sandbox, artifact: &Value) -> Value {
     let id = artifact.as_str().unwrap();
     let path = sandbox.lattice_dir().join(format!("artifacts/meta/{id}.json"));

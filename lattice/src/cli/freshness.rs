@@ -87,7 +87,7 @@ impl ReviewDrift {
     }
 }
 
-/// Asks git once for as many tasks as there are, and not at all where no review says what it is of.
+/// Asks git once for as many tasks as there are, and not at all where nobody wants to know.
 pub(crate) struct Drifts<'a> {
     layout: &'a Layout,
     head: Option<Head>,
@@ -102,9 +102,13 @@ impl<'a> Drifts<'a> {
     pub(crate) fn of(&mut self, task: &Snapshot) -> Option<ReviewDrift> {
         let artifact = newest_artifact(task, REVIEW)?;
         let commit = commit_of(self.layout, &artifact).ok()??;
-        let Head(head) = self.head.get_or_insert_with(|| Head::look(self.layout));
-        let drift = head.as_ref().ok()?.drift(&commit);
+        let drift = self.history()?.drift(&commit);
         Some(ReviewDrift { artifact, commit, drift })
+    }
+
+    pub(crate) fn history(&mut self) -> Option<&History> {
+        let Head(head) = self.head.get_or_insert_with(|| Head::look(self.layout));
+        head.as_ref().ok()
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod init;
 pub(crate) mod interrupt;
 pub(crate) mod link;
 pub(crate) mod list;
+pub(crate) mod mentions;
 pub(crate) mod moving;
 pub(crate) mod next;
 pub(crate) mod out;

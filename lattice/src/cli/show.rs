@@ -17,6 +17,7 @@ use lattice::storage::layout::Layout;
 use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
 
 use super::freshness::{Drifts, ReviewDrift};
+use super::mentions::Mentions;
 use super::out::Form;
 use super::runs::{context, reap_dead};
 use super::session::Session;
@@ -57,6 +58,7 @@ struct Found {
     notes: Option<String>,
     reopened: Option<Reopened>,
     review: Option<ReviewDrift>,
+    mentions: Mentions,
 }
 
 pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
@@ -90,7 +92,10 @@ fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Resul
         let base = if archived { layout.dir.join("archive") } else { layout.dir.clone() };
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
     };
+    let mut drifts = Drifts::new(layout);
     Ok(Found {
+        review: drifts.of(&task),
+        mentions: Mentions::of(&task, layout, &mut drifts),
         runs: task_runs::of_task(ctx, id, &events, &mut Bounded)?,
         transitions: valid_transitions(config, task.status()),
         relations_out: outgoing(&task, &others),
@@ -99,7 +104,6 @@ fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Resul
         plan: existing("plans"),
         notes: existing("notes"),
         reopened: last_reopening(config, &events),
-        review: Drifts::new(layout).of(&task),
         task,
         events,
         archived,
@@ -179,6 +183,8 @@ fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found, clock: Clock) ->
         notes: found.notes.as_deref(),
         reopened: found.reopened.as_ref().map(Reopened::words),
         review: found.review.as_ref().map(ReviewDrift::words),
+        branches: &found.mentions.branches,
+        commits: &found.mentions.commits,
         events: &found.events,
         full: args.full,
         clock,
@@ -210,6 +216,7 @@ fn as_json(args: &ShowArgs, found: Found) -> Value {
         map.insert("reopened_warning".to_owned(), reopened.words().into());
         map.insert("latest_reopen".to_owned(), reopened.to_value());
     }
+    map.extend(found.mentions.entries());
     map.extend(found.review.as_ref().map(ReviewDrift::entry));
     if args.full {
         map.insert("_full".to_owned(), true.into());

@@ -1,5 +1,6 @@
 //! Git: finding the repository without a process, and the few commands that need one.
 
+pub mod branches;
 pub mod carried;
 mod changes;
 pub mod command;

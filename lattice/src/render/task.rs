@@ -76,6 +76,9 @@ pub(crate) struct Page<'a> {
     pub(crate) reopened: Option<String>,
     /// What the newest review is of, and how far that is behind.
     pub(crate) review: Option<String>,
+    /// Branches and commits that name the task, but that nobody has linked.
+    pub(crate) branches: &'a [String],
+    pub(crate) commits: &'a [Value],
     pub(crate) events: &'a [Event],
     /// Events with all their data.
     pub(crate) full: bool,
@@ -116,7 +119,9 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     text.section("Artifacts:", page.artifacts.iter().map(artifact));
     let review = page.review.iter().map(|review| format!("  {review}"));
     text.section("Review evidence:", evidence(task).chain(review));
-    text.section("Branch links:", list(task, "branch_links").map(branch));
+    let found = page.branches.iter().map(|name| format!("  {} (auto-detected)", one_line(name)));
+    text.section("Branch links:", list(task, "branch_links").map(branch).chain(found));
+    text.section("Commits:", page.commits.iter().map(commit));
     let files = [("Plan", page.plan), ("Notes", page.notes)];
     text.block(files.iter().filter_map(|(what, path)| path.map(|path| format!("{what}: {path}"))));
     let events = page.events.iter().rev().map(|event| event::lines(event, page.full, &page.clock));
@@ -233,6 +238,11 @@ fn branch(link: &Value) -> String {
         .as_str()
         .map_or_else(String::new, |repo| format!(" (repo: {})", one_line(repo)));
     format!("  {}{repo} by {}", text(link, "branch"), actor_text(&link["linked_by"]))
+}
+
+fn commit(commit: &Value) -> String {
+    let (sha, date) = (text(commit, "sha"), text(commit, "date"));
+    format!("  {sha}  {date}  {}", text(commit, "subject"))
 }
 
 fn list<'a>(task: &'a Snapshot, key: &str) -> impl Iterator<Item = &'a Value> {

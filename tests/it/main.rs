@@ -33,6 +33,8 @@ mod tracker_wreckage;
 
 /// Task locks against other processes' flock(2).
 mod storage_locks;
+/// The tracker's commands killed, and refused by the system, at any system call.
+mod tracker_crash;
 /// `doctor`: what it finds, and what it repairs.
 mod tracker_doctor;
 /// `rebuild`, `backfill-ids`, `set-project-code`.

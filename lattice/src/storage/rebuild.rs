@@ -44,10 +44,10 @@ impl<'a> Derived<'a> {
         Ok(())
     }
 
-    /// Two critical sections, each with its own lock.
+    /// Two critical sections, each with its own lock; the failure of one does not keep the other from its work.
     pub fn write(self) -> Result<()> {
-        self.lifecycle.write(self.layout)?;
-        named::restore(self.layout, &self.named)
+        let lifecycle = self.lifecycle.write(self.layout);
+        named::restore(self.layout, &self.named).and(lifecycle)
     }
 }
 

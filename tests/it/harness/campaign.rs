@@ -17,14 +17,20 @@ pub const SAMPLE: usize = 40;
 /// (`LATTICE_TEST_CAMPAIGN=full`).
 #[track_caller]
 pub fn chosen(moments: Vec<Moment>) -> Vec<Moment> {
+    sampled(moments, SAMPLE)
+}
+
+/// The same with another number of trials.
+#[track_caller]
+pub fn sampled(moments: Vec<Moment>, count: usize) -> Vec<Moment> {
     let acts = |moment: &Moment| ACTS.split_whitespace().any(|act| act == moment.syscall);
     let moments: Vec<_> = moments.into_iter().filter(acts).collect();
-    assert!(moments.len() > SAMPLE, "the trace shows the work: {moments:?}");
+    assert!(moments.len() > count, "the trace shows the work: {moments:?}");
     if variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full") {
         return moments;
     }
     let last = moments.len() - 1;
-    (0..SAMPLE).map(|n| moments[n * last / (SAMPLE - 1)].clone()).collect()
+    (0..count).map(|n| moments[n * last / (count - 1)].clone()).collect()
 }
 
 /// After at most one ordinary call: every start has its one end, and nothing is left.

@@ -32,6 +32,22 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
     (finished, read(&trace))
 }
 
+/// The same, but only the calls that speak of a path that contains this text, by name or by descriptor.
+#[track_caller]
+pub fn moments_on(sandbox: &Sandbox, call: Call, part: &str) -> (Finished, Vec<Moment>) {
+    let trace = sandbox.base.join("trace");
+    let path = trace.to_str().expect("a sandbox's path is UTF-8");
+    let finished = call.through(["strace", "-y", "-s", "1000", "-o", path]).run();
+    (finished, read_lines(&trace, |line| line.contains(part)))
+}
+
+/// The call, with this error from one system call, which is not made.
+pub fn refused_at(call: Call, error: &str, moment: &Moment) -> Call {
+    let inject = format!("inject={}:error={error}:when={}", moment.syscall, moment.ordinal);
+    let trace = format!("trace={}", moment.syscall);
+    call.through(["strace", "-o", "/dev/null", "-e", &trace, "-e", &inject])
+}
+
 /// The call, killed as it enters that system call. Its children are not traced.
 pub fn killed_at(call: Call, moment: &Moment) -> Call {
     struck_at(call, "SIGKILL", moment)
@@ -71,6 +87,11 @@ pub fn traced(sandbox: &Sandbox, tracing: Running) -> Vec<Moment> {
 }
 
 fn read(trace: &Path) -> Vec<Moment> {
+    read_lines(trace, |_| true)
+}
+
+/// All calls are counted; those whose line is wanted are in the answer.
+fn read_lines(trace: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Moment> {
     let text = fs::read_to_string(trace).expect("strace has written");
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut moments = Vec::new();
@@ -81,7 +102,9 @@ fn read(trace: &Path) -> Vec<Moment> {
         }
         let count = counts.entry(name.to_owned()).or_default();
         *count += 1;
-        moments.push(Moment { syscall: name.to_owned(), ordinal: *count });
+        if wanted(line) {
+            moments.push(Moment { syscall: name.to_owned(), ordinal: *count });
+        }
     }
     moments
 }

@@ -151,6 +151,38 @@ fn a_review_says_of_which_commit_it_is_and_how_far_that_is_behind() {
 }
 
 #[test]
+fn git_is_called_once_or_not_at_all() {
+    let sandbox = Sandbox::new();
+    sandbox.create("Second");
+    sandbox.worker("Work", json!({"command": "true", "worktree": true}));
+    sandbox.start("Work").ended();
+    sandbox.assert_clean();
+    let bin = sandbox.base.join("counting");
+    let calls = bin.join("calls");
+    let script = format!(
+        "mkdir {0} && printf '#!/bin/sh\\necho call >> {0}/calls\\nexec %s \"$@\"\\n' $(command -v git) > {0}/git && \
+         chmod +x {0}/git && touch {0}/calls && echo $PATH",
+        bin.display()
+    );
+    let path = format!("{}:{}", bin.display(), sandbox.sh(&script).stdout.trim_end());
+    let count = |words: &[&str]| {
+        fs::write(&calls, "").unwrap();
+        sandbox.lattice(words).env("PATH", &path).run().ok().silent();
+        fs::read_to_string(&calls).unwrap().lines().count()
+    };
+    assert_eq!(count(&["list"]), 0, "no review says what it is of");
+    let attach = |task| ["attach", task, "--inline", "Good", "--role", "review", "--actor", ACTOR];
+    for task in ["LAT-1", "LAT-2"] {
+        assert_eq!(count(&attach(task)), 1);
+    }
+    sandbox.commit("One more");
+    assert_eq!(count(&["list"]), 1);
+    assert_eq!(count(&["show", "LAT-1"]), 1);
+    assert_eq!(count(&["next"]), 0);
+    assert_eq!(count(&["status", "LAT-1", "planned", "--actor", ACTOR]), 0);
+}
+
+#[test]
 fn without_a_repository_or_a_role_no_commit_is_named() {
     let sandbox = Sandbox::without_git();
     assert_eq!(review(&sandbox)["custom_fields"], json!({}));

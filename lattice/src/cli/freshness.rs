@@ -10,6 +10,7 @@ use lattice::model::ids::ArtifactId;
 use lattice::model::policy::{Drift, REVIEW, Review, newest_artifact};
 use lattice::model::reduce::Snapshot;
 use lattice::process::bounded::Bounded;
+use lattice::runs::task_runs;
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 
@@ -104,6 +105,17 @@ impl<'a> Drifts<'a> {
         let commit = commit_of(self.layout, &artifact).ok()??;
         let drift = self.history()?.drift(&commit);
         Some(ReviewDrift { artifact, commit, drift })
+    }
+
+    /// The same for any commit that HEAD contains, if git was asked already.
+    pub(crate) fn of_commit(&self, commit: &str) -> Option<task_runs::Drift> {
+        let Head(head) = self.head.as_ref()?;
+        match head.as_ref().ok()?.drift(commit) {
+            Drift::Behind(count) => {
+                Some(task_runs::Drift { behind: u64::try_from(count).ok()?, ahead: 0 })
+            }
+            Drift::FarBehind(_) | Drift::Elsewhere => None,
+        }
     }
 
     pub(crate) fn history(&mut self) -> Option<&History> {

@@ -96,7 +96,7 @@ fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Resul
     Ok(Found {
         review: drifts.of(&task),
         mentions: Mentions::of(&task, layout, &mut drifts),
-        runs: task_runs::of_task(ctx, id, &events, &mut Bounded)?,
+        runs: task_runs::of_task(ctx, id, &events, &|c| drifts.of_commit(c), &mut Bounded)?,
         transitions: valid_transitions(config, task.status()),
         relations_out: outgoing(&task, &others),
         relations_in: incoming(id, &others),

@@ -32,11 +32,12 @@ pub struct TaskRun {
     pub log_path: Option<PathBuf>,
 }
 
-/// The newest first.
+/// The newest first. `cheap` is asked before git is: the caller may have read the history of HEAD already.
 pub fn of_task(
     ctx: &Context,
     task: &TaskId,
     events: &[Event],
+    cheap: &dyn Fn(&str) -> Option<Drift>,
     helpers: &mut dyn Helpers,
 ) -> Result<Vec<TaskRun>> {
     let open: BTreeMap<RunId, OpenRow> =
@@ -55,7 +56,9 @@ pub fn of_task(
                 break;
             }
             // Outside of git there is nothing to compare with.
-            let drift = drift::of(helpers, &ctx.layout.root, &run.commit_sha).unwrap_or_default();
+            let drift = cheap(&run.commit_sha).or_else(|| {
+                drift::of(helpers, &ctx.layout.root, &run.commit_sha).unwrap_or_default()
+            });
             known.insert(run.commit_sha.clone(), drift);
         }
         run.drift = known[&run.commit_sha];

@@ -47,6 +47,8 @@ mod full_disk;
 /// A `.lattice` that is mounted read-only.
 mod read_only;
 
+/// Getting the work of a run back.
+mod run_apply;
 /// Callers in every state, and that none of it reaches the engine or keeps the caller.
 mod run_callers;
 /// One worker at a time on one task.
@@ -69,8 +71,12 @@ mod run_lost_logs;
 mod run_nested;
 /// Exit codes, signals, timeouts, daemons, the log.
 mod run_outcomes;
+/// What goes when it is old.
+mod run_prune;
 /// Who may end whose run: stores, boots, garbage, mounts.
 mod run_reap;
+/// Runs that are run again, and all that are stopped.
+mod run_rerun;
 /// What is saved from a worktree, and when it is kept.
 mod run_salvage;
 /// The start: slow, interrupted, crowded, private.

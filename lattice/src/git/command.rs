@@ -30,11 +30,14 @@ const CONFIG: &[&str] = &[
 const PATHSPEC_MODES: &[&str] =
     &["GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"];
 
+/// Ours, by which a commit of ours is known.
+pub(super) const EMAIL: &str = "lattice@localhost";
+
 const IDENTITY: &[(&str, &str)] = &[
     ("GIT_AUTHOR_NAME", "lattice"),
-    ("GIT_AUTHOR_EMAIL", "lattice@localhost"),
+    ("GIT_AUTHOR_EMAIL", EMAIL),
     ("GIT_COMMITTER_NAME", "lattice"),
-    ("GIT_COMMITTER_EMAIL", "lattice@localhost"),
+    ("GIT_COMMITTER_EMAIL", EMAIL),
 ];
 
 /// `git -C DIRECTORY`, to which the caller adds a subcommand.

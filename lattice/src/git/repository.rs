@@ -155,6 +155,12 @@ fn bare(git_dir: &Path) -> Failure {
 }
 
 impl Repository {
+    /// The branch that HEAD is on, if it is on one.
+    pub fn branch(&self) -> Option<String> {
+        let head = fs_err::read_to_string(self.git_dir.join("HEAD")).ok()?;
+        head.trim_end().strip_prefix("ref: refs/heads/").map(str::to_owned)
+    }
+
     /// Resolves `revision` and asks which of `paths` (relative to the project root) exist there.
     pub fn preflight(
         &self,

@@ -14,6 +14,15 @@ use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::process::helper::Helpers;
 
+/// Whether a commit, by its committer and its subject, is what a run had not committed.
+pub(super) fn is_salvage(run: &RunId, email: &str, title: &str) -> bool {
+    email == command::EMAIL && title == subject(run)
+}
+
+fn subject(run: &RunId) -> String {
+    format!("Work left behind by {run}")
+}
+
 /// What to save, and from where.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -243,12 +252,7 @@ fn join(
     for parent in others.iter().filter(|parent| **parent != points.head.name) {
         git.args(["-p", parent]);
     }
-    git.args([
-        "-m",
-        &format!("Work left behind by {run}"),
-        "-m",
-        &format!("Run: {run}\nBase: {base_commit}"),
-    ]);
+    git.args(["-m", &subject(run), "-m", &format!("Run: {run}\nBase: {base_commit}")]);
     if let Ok(ulid) = Ulid::from_string(run.ulid()) {
         let date = format!("@{} +0000", ulid.timestamp_ms() / 1000);
         git.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date);

@@ -125,6 +125,41 @@ pub fn lock(entry: &Path, reason: &str) -> io::Result<()> {
     fs_err::write(entry.join("locked"), format!("{}\n", reason.trim_end()))
 }
 
+/// An entry that is git-locked, and the worktree that it and no other belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    pub entry: PathBuf,
+    pub worktree: PathBuf,
+    pub reason: String,
+}
+
+/// The locked worktrees whose `.git` file and whose entry's `gitdir` point at each other.
+pub fn locked(common_dir: &Path) -> io::Result<Vec<Locked>> {
+    let entries = match fs_err::read_dir(common_dir.join("worktrees")) {
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found: Vec<Locked> =
+        entries.iter().filter_map(|child| locked_pair(&child.path())).collect();
+    found.sort_by(|one, other| one.entry.cmp(&other.entry));
+    Ok(found)
+}
+
+fn locked_pair(entry: &Path) -> Option<Locked> {
+    let reason = fs_err::read_to_string(entry.join("locked")).ok()?;
+    let gitdir = fs_err::read(entry.join("gitdir")).ok()?;
+    let dot_git = entry.join(OsStr::from_bytes(gitdir.trim_ascii()));
+    let worktree = dot_git.parent()?.to_owned();
+    // The engine could have put anything there.
+    let back = plain::read(&dot_git).ok()?;
+    let back = back.trim_ascii_end().strip_prefix(b"gitdir: ")?;
+    let back = fs_err::canonicalize(worktree.join(OsStr::from_bytes(back))).ok()?;
+    let is_pair = back == fs_err::canonicalize(entry).ok()?;
+    let (entry, reason) = (entry.to_owned(), reason.trim_end().to_owned());
+    is_pair.then_some(Locked { entry, worktree, reason })
+}
+
 /// Removes an entry that [`entry`] found.
 ///
 /// The order keeps the entry ours to the end. First goes what nobody identifies it by, then `gitdir`, then the lock

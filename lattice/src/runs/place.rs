@@ -15,7 +15,7 @@ pub(super) struct Place {
     pub(super) commit_sha: String,
 }
 
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 
 pub(super) fn find(
     ctx: &Context,

@@ -80,7 +80,7 @@ pub fn check_found(
     Ok(Checked { spec, notes })
 }
 
-fn refuse_deep(ctx: &Context) -> Result<()> {
+pub(super) fn refuse_deep(ctx: &Context) -> Result<()> {
     if ctx.depth < DEPTH_LIMIT {
         return Ok(());
     }
@@ -125,7 +125,7 @@ fn valid(found: &Found) -> Result<Definition> {
     }
 }
 /// The spawn would fail later with the same news, but then a run would have begun.
-fn find_program(ctx: &Context, program: &str, place: &Place) -> Result<()> {
+pub(super) fn find_program(ctx: &Context, program: &str, place: &Place) -> Result<()> {
     let path = Path::new(program);
     if is_below_project(path) && place.repository.is_some() {
         return Ok(());

@@ -101,7 +101,7 @@ pub(super) fn spec(
         discard: definition.on_changes == OnChanges::Discard,
         log_tail: definition.log_tail,
         log_limit: definition.limits.log_bytes,
-        log_path: PathBuf::from(format!("logs/workers/{run_id}.log")),
+        log_path: log_path(&run_id),
         umask: inherit::current_umask(),
         depth: ctx.depth + 1,
         // The first run of a directory gives it its name, and a check makes nothing.
@@ -133,12 +133,17 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.min(LONGEST).as_millis()).expect("a week has few milliseconds")
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// Relative to `.lattice`.
+pub(super) fn log_path(run: &RunId) -> PathBuf {
+    PathBuf::from(format!("logs/workers/{run}.log"))
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
 /// The run's own, and with an end that nobody can foresee.
-fn worktree_name(run: &RunId) -> String {
+pub(super) fn worktree_name(run: &RunId) -> String {
     let random = Ulid::generate().to_string();
     format!("{}-{}", run.ulid(), &random[random.len() - 8..]).to_lowercase()
 }

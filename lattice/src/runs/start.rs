@@ -73,7 +73,11 @@ pub fn plan(
 
 pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Started> {
     reap::of_task(ctx, &request.task, reap::PATIENCE)?;
-    let mut checked = preflight::check(ctx, request, helpers)?;
+    launch(ctx, preflight::check(ctx, request, helpers)?)
+}
+
+/// Starts what has been checked.
+pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     refuse_if_open(ctx, &checked.spec)?;
     // A `.lattice/` of the Python tool ignores none of what a run leaves lying about.
     gitfiles::ensure(&ctx.layout)?;

@@ -27,31 +27,68 @@ pub fn stop(
     now: bool,
     wanted: &mut dyn FnMut() -> bool,
 ) -> Result<Event> {
+    ask(ctx, run, task, now)?.wait(ctx, wanted)
+}
+
+/// All of them at once: each is asked before the first is waited for.
+pub fn stop_all(
+    ctx: &Context,
+    runs: &[(RunId, TaskId)],
+    now: bool,
+    wanted: &mut dyn FnMut() -> bool,
+) -> Vec<Result<Event>> {
+    let asked: Vec<Result<Asked>> =
+        runs.iter().map(|(run, task)| ask(ctx, run, task, now)).collect();
+    asked.into_iter().map(|asked| asked?.wait(ctx, wanted)).collect()
+}
+
+/// A run that has been told to end, or has ended.
+struct Asked {
+    run: RunId,
+    task: TaskId,
+    grace: Duration,
+    now: bool,
+    ended: Option<Event>,
+}
+
+fn ask(ctx: &Context, run: &RunId, task: &TaskId, now: bool) -> Result<Asked> {
     wait::refuse_own(ctx, run)?;
-    if let Some(event) = query::terminal(ctx, run, task)? {
-        return Ok(event);
-    }
+    let ended = query::terminal(ctx, run, task)?;
     let directory = RunDir::at(ctx.layout.run_dir(run));
+    let grace = directory.spec().map_or(MARGIN, |spec| Duration::from_millis(spec.grace_ms));
+    let asked = Asked { run: run.clone(), task: task.clone(), grace, now, ended };
+    if asked.ended.is_some() {
+        return Ok(asked);
+    }
     if !directory.exists() {
         let message = format!("{run} is open in the log, but no supervisor of this machine has it");
         return Err(Failure::new(Code::NotSupervised, message)
             .hint(format!("if it is over: lattice worker fail {run}")));
     }
-    let grace = directory.spec().map_or(MARGIN, |spec| Duration::from_millis(spec.grace_ms));
     let requested = request(&directory, now);
     // On a full disk, which may be this run's doing, the signal alone must do.
     if !signal(&directory, Signal::SIGTERM) {
         requested?;
     }
-    if !now {
-        return wait::wait(ctx, run, task, Some(grace + MARGIN), wanted);
-    }
-    match wait::wait(ctx, run, task, Some(grace.min(MARGIN)), wanted) {
-        Err(failure) if failure.code() == Code::StillRunning => {
-            kill_shim(&directory);
-            wait::wait(ctx, run, task, Some(grace + MARGIN), wanted)
+    Ok(asked)
+}
+
+impl Asked {
+    fn wait(self, ctx: &Context, wanted: &mut dyn FnMut() -> bool) -> Result<Event> {
+        let Self { run, task, grace, now, ended } = self;
+        if let Some(event) = ended {
+            return Ok(event);
         }
-        answer => answer,
+        if !now {
+            return wait::wait(ctx, &run, &task, Some(grace + MARGIN), wanted);
+        }
+        match wait::wait(ctx, &run, &task, Some(grace.min(MARGIN)), wanted) {
+            Err(failure) if failure.code() == Code::StillRunning => {
+                kill_shim(&RunDir::at(ctx.layout.run_dir(&run)));
+                wait::wait(ctx, &run, &task, Some(grace + MARGIN), wanted)
+            }
+            answer => answer,
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use clap::Subcommand;
 
 use lattice::model::failure::Result;
 
-use super::{complete, fail, list, logs, ps, reap, run, show, stop, wait};
+use super::{
+    apply, complete, diff, fail, list, logs, prune, ps, reap, refs, rerun, run, show, stop, wait,
+};
 use crate::cli::session::Session;
 
 /// Run workers on tasks, and watch, end and inspect the runs
@@ -25,6 +27,11 @@ pub(crate) enum WorkerCommand {
     Reap(reap::ReapArgs),
     Complete(complete::CompleteArgs),
     Fail(fail::FailArgs),
+    Rerun(rerun::RerunArgs),
+    Diff(diff::DiffArgs),
+    Apply(apply::ApplyArgs),
+    Refs(refs::RefsArgs),
+    Prune(prune::PruneArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -34,7 +41,10 @@ Examples:
   lattice worker run Review LAT-42 --follow  start one and watch it
   lattice worker ps                          what runs now
   lattice worker logs LAT-42 -f              what it prints
-  lattice worker stop LAT-42                 end it: the end is recorded as failed, stopped";
+  lattice worker stop LAT-42                 end it: the end is recorded as failed, stopped
+  lattice worker diff LAT-42 --stat          what it has changed
+  lattice worker apply LAT-42                bring that onto the current branch
+  lattice worker prune --dry-run             what old runs have left that could go";
 
 pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
     match command {
@@ -48,5 +58,10 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Reap(args) => reap::reap(session, &args),
         WorkerCommand::Complete(args) => complete::complete(session, &args),
         WorkerCommand::Fail(args) => fail::fail(session, &args),
+        WorkerCommand::Rerun(args) => rerun::rerun(session, &args),
+        WorkerCommand::Diff(args) => diff::diff(session, &args),
+        WorkerCommand::Apply(args) => apply::apply(session, &args),
+        WorkerCommand::Refs(args) => refs::refs(session, &args),
+        WorkerCommand::Prune(args) => prune::prune(session, &args),
     }
 }

@@ -1,14 +1,19 @@
 //! `lattice worker`: definitions, and the runs that they become.
 
+mod apply;
 pub(crate) mod command;
 mod complete;
+mod diff;
 mod duration;
 mod fail;
 mod list;
 mod logs;
+mod prune;
 mod ps;
 mod reap;
+mod refs;
 mod report;
+mod rerun;
 mod run;
 mod show;
 mod stop;

@@ -87,7 +87,7 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
         session.out.warn(note);
     }
     if args.wait || args.follow {
-        return to_the_end(session, &ctx, args, &started);
+        return to_the_end(session, &ctx, &started, args.follow);
     }
     session.out.answer(
         Value::Object(as_json(&started)),
@@ -96,14 +96,20 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
     )
 }
 
-fn to_the_end(session: &Session, ctx: &Context, args: &RunArgs, started: &Started) -> Result<()> {
+/// Waits for the end of what was started, and shows its output meanwhile if that is wanted.
+pub(super) fn to_the_end(
+    session: &Session,
+    ctx: &Context,
+    started: &Started,
+    follow: bool,
+) -> Result<()> {
     let form = session.out.form();
     match form {
         Form::Human => session.out.line(render::worker::started(started))?,
         Form::Quiet => session.out.line(&started.run)?,
         Form::Json => {}
     }
-    let follows = args.follow && form == Form::Human;
+    let follows = follow && form == Form::Human;
     let tail = follows.then(|| Tail::open(started.log_path.clone(), None)).transpose()?;
     let (run, task) = (&started.run, &started.task);
     let event = watch(session, ctx, Watch { run, task, timeout: None, tail })?;
@@ -121,7 +127,7 @@ fn to_the_end(session: &Session, ctx: &Context, args: &RunArgs, started: &Starte
     }
 }
 
-fn as_json(started: &Started) -> Map<String, Value> {
+pub(super) fn as_json(started: &Started) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("worker".to_owned(), started.worker.as_str().into());
     map.insert("task_id".to_owned(), started.task.as_str().into());

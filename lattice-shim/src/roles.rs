@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::inherit;
 
-use lattice::runs::handover::VERSION;
+use lattice::runs::handover::VERSION_TEXT;
 
 use crate::{debug, exits, finish, gate, shim, stage0, warden};
 
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     match (role.to_str(), rest) {
         (Some("debug"), words) => return debug::run(words),
         (Some("--help" | "-h" | "help"), []) => exits::answer(debug::HELP),
-        (Some("--version" | "-V"), []) => exits::answer(&format!("lattice-shim {VERSION}\n")),
+        (Some("--version" | "-V"), []) => exits::answer(&format!("lattice-shim {VERSION_TEXT}\n")),
         (Some("stage0"), [next, directory]) => stage0::run(next, Path::new(directory))?,
         (Some("warden"), [directory]) => warden::run(Path::new(directory))?,
         (Some("shim"), [directory]) => shim::run(Path::new(directory))?,

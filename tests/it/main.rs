@@ -31,6 +31,9 @@ mod tracker_workflow;
 /// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
 mod tracker_wreckage;
 
+/// Completions, manual pages, versions.
+mod cli_completions;
+
 /// Task locks against other processes' flock(2).
 mod storage_locks;
 /// The tracker's commands killed, and refused by the system, at any system call.

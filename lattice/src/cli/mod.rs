@@ -16,6 +16,8 @@ pub(crate) mod comment_delete;
 pub(crate) mod comment_edit;
 pub(crate) mod comments;
 pub(crate) mod complete;
+pub(crate) mod complete_words;
+pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod doctor;
 pub(crate) mod event;
@@ -27,6 +29,7 @@ pub(crate) mod init;
 pub(crate) mod interrupt;
 pub(crate) mod link;
 pub(crate) mod list;
+pub(crate) mod man;
 pub(crate) mod mentions;
 pub(crate) mod moving;
 pub(crate) mod next;
@@ -49,7 +52,8 @@ pub(crate) mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 use lattice::model::failure::Result;
 
@@ -58,7 +62,7 @@ use caller::Caller;
 use out::{Form, Out};
 use session::Session;
 
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = lattice::runs::handover::VERSION_TEXT;
 
 /// A task tracker that lives in `.lattice/`, and that runs workers on its tasks.
 ///
@@ -66,7 +70,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// definition in `workers/*.json`: `lattice worker run NAME TASK` starts it in the background, supervised, and
 /// its end is always an event of the task.
 #[derive(Debug, Parser)]
-#[command(name = "lattice", version, propagate_version = false, max_term_width = 100)]
+#[command(name = "lattice", version = VERSION, propagate_version = false, max_term_width = 100)]
 #[command(after_help = EXAMPLES)]
 struct Cli {
     /// Answer in JSON
@@ -133,10 +137,16 @@ enum Command {
     BackfillIds(backfill_ids::BackfillIdsArgs),
     #[command(subcommand)]
     Worker(worker::command::WorkerCommand),
+    Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
 }
 
 /// Runs the command that the process was given.
 pub(crate) fn run(caller: Caller) -> ExitCode {
+    if caller.text(completions::VARIABLE).is_some() {
+        return complete(&caller);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -144,6 +154,16 @@ pub(crate) fn run(caller: Caller) -> ExitCode {
     let session = Session::new(caller_out(&cli, &caller), caller);
     let result = dispatch(&session, cli.command);
     failure::exit_code(&session.out, result)
+}
+
+/// Answers a shell that asks what a word may become.
+fn complete(caller: &Caller) -> ExitCode {
+    let command = || complete_words::teach(Cli::command());
+    let environment = CompleteEnv::with_factory(command).var(completions::VARIABLE);
+    match environment.try_complete(std::env::args_os(), caller.cwd().ok()) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => usage(&error),
+    }
 }
 
 fn dispatch(session: &Session, command: Command) -> Result<()> {
@@ -177,6 +197,8 @@ fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::SetSubprojectCode(args) => codes::set_subproject_code(session, &args),
         Command::BackfillIds(args) => backfill_ids::backfill_ids(session, &args),
         Command::Worker(command) => worker::command::worker(session, command),
+        Command::Completions(args) => completions::completions(session, &args),
+        Command::Man(args) => man::man(session, &args, Cli::command()),
     }
 }
 

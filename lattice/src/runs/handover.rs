@@ -13,6 +13,9 @@ use crate::process::spawn;
 /// The version that both binaries must have.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The same for people, with the commit where the build knew it. Nothing is compared with it.
+pub const VERSION_TEXT: &str = env!("LATTICE_VERSION_TEXT");
+
 /// The first line that a warden says.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Hello {

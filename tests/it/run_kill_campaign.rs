@@ -134,7 +134,8 @@ fn the_warden_killed_while_it_finishes_for_the_shim() {
     let name = "the_warden_killed_while_it_finishes_for_the_shim";
     let Some(sandbox) = working(name) else { return };
     let moments = {
-        let (_, _, [shim, warden]) = start(&sandbox);
+        // The fake is held on to: it ends by itself when the test lets go of it.
+        let (_, _main, [shim, warden]) = start(&sandbox);
         let tracing = strace::attached(&sandbox, &warden, None);
         shim.kill();
         strace::traced(&sandbox, tracing)

@@ -60,6 +60,8 @@ mod run_dedup;
 mod run_ending;
 /// Hooks of process events, and chains of workers.
 mod run_hooks;
+/// Silence, and what is none.
+mod run_idle;
 /// What a worker has inside: environment, CLI, report; and what it may wreck.
 mod run_inside;
 /// Kills at system calls, by strace.
@@ -78,10 +80,14 @@ mod run_outcomes;
 mod run_prune;
 /// Who may end whose run: stores, boots, garbage, mounts.
 mod run_reap;
+/// Specs and records that cannot be read.
+mod run_records;
 /// Runs that are run again, and all that are stopped.
 mod run_rerun;
 /// What is saved from a worktree, and when it is kept.
 mod run_salvage;
+/// Secrets, and where they must not come.
+mod run_secrets;
 /// The start: slow, interrupted, crowded, private.
 mod run_start;
 /// Limits, orphans, copies and service managers around a run.

@@ -111,6 +111,15 @@ fn words_are_masked() {
     let error = "cannot log in with <API_TOKEN> and <OWN_SECRET>";
     assert_end(&end, "process_failed", "reported", 0, error);
     sandbox.assert_clean();
+    // From outside, where the caller does not know the worker's secrets, but its supervisor does.
+    sandbox.fake_worker("Talk", &["connect=main", "wait"]);
+    let call = sandbox.lattice(["worker", "run", "Talk", "LAT-1", "--json"]);
+    let answer = call.env("API_TOKEN", "planted-0815").run().ok().data();
+    let (run, main) = (sandbox.run_of(&answer), sandbox.socket.peer("main"));
+    worker(&sandbox, &["fail", &run.id, "--error", "refused: planted-0815"]).run().ok();
+    main.tell("exit 0");
+    assert_end(&run.ended(), "process_failed", "reported", 0, "refused: <API_TOKEN>");
+    sandbox.assert_clean();
     let text = sandbox.sh("cat .lattice/events/*.jsonl .lattice/logs/workers/*.json").stdout;
     // A value that the definition sets is in the definition, and in the spec.
     assert!(!text.contains("planted-0815"), "{text}");

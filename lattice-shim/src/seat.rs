@@ -37,12 +37,16 @@ pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
     let id = run
         .run_id()
         .ok_or_else(|| Failure::new(Code::Usage, format!("{} is no run", directory.display())))?;
-    let spec = run.spec()?;
+    let channel = Channel::new(handed.stdout);
+    let spec = run.spec().inspect_err(|failure| {
+        // Of another version, perhaps. Whoever has started us may be gone, and is told if it is not.
+        drop(channel.send(&failure.to_string()));
+    })?;
     let layout = layout_of(&run)?;
     std::env::set_current_dir(&layout.dir).map_err(|error| {
         Failure::io(format_args!("failed to enter `{}`", layout.dir.display()), error)
     })?;
-    Ok((Seat { id, run, spec, layout, life, foreground: false }, Channel::new(handed.stdout)))
+    Ok((Seat { id, run, spec, layout, life, foreground: false }, channel))
 }
 
 /// Where the directory is now: the project may have been moved since the spec was written.

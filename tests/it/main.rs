@@ -108,6 +108,9 @@ mod task_runs;
 /// The shipped `TestRunner`, on a clone of this repository.
 mod test_runner;
 
+/// Runs, and what they leave, of other versions of the programs.
+mod upgrade;
+
 /// `worker run --dry-run`.
 mod worker_dry_run;
 

@@ -177,3 +177,36 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A `spec.json` of the first build that wrote version 1. Every later build reads it: a field that comes later
+    /// has a default, or `SPEC_VERSION` is counted up.
+    const FIRST: &str = r#"{
+        "version": 1, "run_id": "ev_01ARZ3NDEKTSV4RRFFQ69G5FAV", "lattice_version": "0.1.0", "record": true,
+        "project_root": "/p", "lattice_dir": "/p/.lattice", "git_dir": "/p/.git", "prefix": "",
+        "task_id": "task_01ARZ3NDEKTSV4RRFFQ69G5FAV", "short_id": "LAT-1", "worker": "Check", "engine": "script",
+        "definition": {"path": "workers/check.json", "sha256": "00"}, "actor": "agent:worker",
+        "commit_sha": "unknown", "argv": ["true"], "env_set": {}, "env_drop": [], "env_keep": [],
+        "env_inherit": true, "cwd": "/p", "worktree_path": null, "prompt_path": null, "report": null,
+        "timeout_ms": 600000, "idle_ms": null, "grace_ms": 10000, "end_limit_ms": 300000, "setup": [],
+        "setup_timeout_ms": 300000, "copy": [], "link": [], "discard": false, "log_tail": true,
+        "log_path": "logs/workers/ev_01ARZ3NDEKTSV4RRFFQ69G5FAV.log", "umask": 18, "depth": 1, "store": "s",
+        "host": "h", "boot_id": "b", "file_system": "ext4", "started_at": "2026-01-01T00:00:00Z"
+    }"#;
+
+    #[test]
+    fn the_first_spec_can_still_be_read() {
+        let spec: Spec = serde_json::from_str(FIRST).unwrap();
+        assert_eq!((spec.version, spec.keep_worktree), (1, false));
+    }
+
+    #[test]
+    fn what_a_later_build_adds_is_no_obstacle() {
+        let later = FIRST.replacen('{', r#"{"added_later": {"by": "somebody"},"#, 1);
+        let spec: Spec = serde_json::from_str(&later).unwrap();
+        assert_eq!(spec, serde_json::from_str(FIRST).unwrap());
+    }
+}

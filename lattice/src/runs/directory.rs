@@ -125,15 +125,7 @@ impl RunDir {
     pub fn spec(&self) -> Result<Spec> {
         let path = self.file("spec.json");
         let value: serde_json::Value = read_json(&path)?;
-        let version = value.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
-        if version > u64::from(SPEC_VERSION) {
-            let message = format!(
-                "{} has version {version}; this build knows {SPEC_VERSION}",
-                path.display()
-            );
-            return Err(Failure::new(Code::VersionMismatch, message)
-                .hint("use the newer lattice that started the run"));
-        }
+        refuse_newer(&path, &value)?;
         serde_json::from_value(value).map_err(|error| unreadable(&path, &error))
     }
 
@@ -223,7 +215,19 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&bytes).map_err(|error| unreadable(path, &error))
 }
 
-fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
+/// What a newer build has written may mean something else: it is left alone, whatever it looks like.
+pub(super) fn refuse_newer(path: &Path, spec: &serde_json::Value) -> Result<()> {
+    let version = spec.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+    if version <= u64::from(SPEC_VERSION) {
+        return Ok(());
+    }
+    let message =
+        format!("{} has version {version}; this build knows {SPEC_VERSION}", path.display());
+    Err(Failure::new(Code::VersionMismatch, message)
+        .hint("use the newer lattice that started the run"))
+}
+
+pub(super) fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
     Failure::new(Code::ValidationError, format!("{} cannot be understood: {error}", path.display()))
 }
 

@@ -30,10 +30,8 @@ pub(super) fn settle_all(ctx: &Context) -> Result<Vec<Reaped>> {
 pub(super) fn settle_recorded(ctx: &Context) -> Result<Vec<Reaped>> {
     let mut tasks = BTreeSet::new();
     for run in record::all(&ctx.layout)? {
-        // A record that cannot be read is for `worker show` to name.
-        tasks.extend(
-            record::read(&ctx.layout, &run).ok().flatten().map(|record| record.spec.task_id),
-        );
+        // A record that cannot be read at all is for `worker show` to name.
+        tasks.extend(record::task(&ctx.layout, &run));
     }
     let mut reaped = Vec::new();
     for task in tasks {
@@ -53,7 +51,15 @@ pub(super) fn settle(ctx: &Context, task: &TaskId) -> Result<Vec<Reaped>> {
 }
 
 fn settle_one(ctx: &Context, task: &TaskId, open: &OpenRun) -> Result<Option<Reaped>> {
-    if let Some(record) = record::read(&ctx.layout, &open.run)?
+    let record = match record::read(&ctx.layout, &open.run) {
+        Err(failure) if failure.code() == Code::VersionMismatch => {
+            let (run, task) = (open.run.clone(), Some(task.clone()));
+            let reason = failure.to_string();
+            return Ok(Some(Reaped { run, task, action: Action::Left, reason }));
+        }
+        record => record?,
+    };
+    if let Some(record) = record
         && let Some(terminal) = record.event()
     {
         end(ctx, task, open, &terminal)?;
@@ -72,6 +78,9 @@ fn settle_one(ctx: &Context, task: &TaskId, open: &OpenRun) -> Result<Option<Rea
 
 /// Ends an open run of any origin that has no directory here.
 pub(super) fn force(ctx: &Context, run: &RunId) -> Result<Reaped> {
+    if record::is_newer(&ctx.layout, run) {
+        record::read(&ctx.layout, run)?;
+    }
     for task in task::read_open_runs(&ctx.layout) {
         let open = task::open_runs_of(&ctx.layout, &task)?;
         if let Some(open) = open.iter().find(|open| open.run == *run) {

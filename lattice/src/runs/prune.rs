@@ -14,6 +14,7 @@ use super::context::Context;
 use super::directory;
 use super::history::{self, Known};
 use super::lost;
+use super::record;
 use crate::git::refs::{self, RunRef};
 use crate::git::repository::{self, Repository};
 use crate::git::worktree::{self, Locked};
@@ -115,6 +116,7 @@ fn run_files(ctx: &Context) -> Result<BTreeMap<RunId, Vec<Left>>> {
         let written_at = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
         files.entry(run).or_default().push(Left { path, kind, bytes: size(&metadata), written_at });
     }
+    files.retain(|run, _| !record::is_newer(&ctx.layout, run));
     for left in files.values_mut() {
         left.sort_by(|one, other| one.path.cmp(&other.path));
     }

@@ -1,15 +1,15 @@
 //! `logs/workers/<RunId>.json`: what stays of a run after its directory is gone.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::directory::read_json;
+use super::directory::{read_json, refuse_newer, unreadable};
 use crate::model::event::Event;
-use crate::model::failure::Result;
-use crate::model::ids::RunId;
+use crate::model::failure::{Code, Result};
+use crate::model::ids::{RunId, TaskId};
 use crate::model::run::{Engine, Spec, Supervisors};
 use crate::storage::layout::Layout;
 
@@ -34,8 +34,25 @@ pub fn path(layout: &Layout, run: &RunId) -> PathBuf {
 
 pub fn read(layout: &Layout, run: &RunId) -> Result<Option<Record>> {
     let path = path(layout, run);
-    match fs_err::symlink_metadata(&path) {
-        Ok(_) => read_json(&path).map(Some),
+    let Some(value) = value(&path)? else { return Ok(None) };
+    refuse_newer(&path, &value["spec"])?;
+    serde_json::from_value(value).map(Some).map_err(|error| unreadable(&path, &error))
+}
+
+/// Whether a newer build has written it: then nobody here reads it, and nobody removes it.
+pub fn is_newer(layout: &Layout, run: &RunId) -> bool {
+    read(layout, run).is_err_and(|failure| failure.code() == Code::VersionMismatch)
+}
+
+/// The task, also of a record that this build cannot read otherwise.
+pub(super) fn task(layout: &Layout, run: &RunId) -> Option<TaskId> {
+    let value = value(&path(layout, run)).ok()??;
+    value["spec"]["task_id"].as_str().and_then(TaskId::parse)
+}
+
+fn value(path: &Path) -> Result<Option<Value>> {
+    match fs_err::symlink_metadata(path) {
+        Ok(_) => read_json(path).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -1,5 +1,7 @@
 //! The shipped `TestRunner` on a scratch clone of this repository: the main job, from `init` to the report.
 
+use std::time::Duration;
+
 use fs_err as fs;
 use serde_json::{Value, json};
 
@@ -7,6 +9,9 @@ use crate::harness::binaries::{self, variable, workspace};
 use crate::harness::call::Call;
 use crate::harness::sandbox::{ACTOR, Sandbox};
 use crate::harness::waiting::skipped;
+
+/// The clone is compiled from nothing, beside all other tests.
+const COMPILES_WITHIN: Duration = Duration::from_mins(15);
 
 /// A clone of the repository that these tests are in; `Err` where there is none, as in a source archive.
 fn clone() -> Result<Sandbox, String> {
@@ -58,7 +63,8 @@ fn the_main_job_on_a_clone_of_this_repository() {
     let head = sandbox.git(["rev-parse", "HEAD"]);
     let call = sandbox.lattice(["worker", "run", "TestRunner", "LAT-1", "--json"]);
     let run = sandbox.run_of(&with_toolchain(&sandbox, call).run().ok().data());
-    let waited = sandbox.lattice(["worker", "wait", &run.id, "--json"]).run();
+    let waiting = sandbox.lattice(["worker", "wait", &run.id, "--json"]).start();
+    let waited = waiting.finish_within(COMPILES_WITHIN);
     let end = run.ended();
     assert_eq!(waited.code, Some(0), "{waited}\n{}", run.log());
     assert_eq!((&end["type"], &end["data"]["exit_code"]), (&json!("process_completed"), &json!(0)));

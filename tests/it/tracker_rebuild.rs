@@ -100,11 +100,7 @@ fn open_runs_are_neither_forgotten_nor_brought_back() {
         serde_json::from_str::<Value>(&text).unwrap()["active_processes"].clone()
     };
     assert_eq!(processes()[0]["process_type"], "Work");
-    let (shim, warden) = run.supervisors(&main);
-    warden.signal(rustix::process::Signal::STOP);
-    shim.kill();
-    warden.kill();
-    warden.wait_dead(crate::harness::waiting::SOON);
+    run.lose_supervisors(&main);
     sandbox.lattice(["rebuild", "LAT-1"]).run().ok();
     assert_eq!((processes(), &run.ended()["type"]), (Value::Null, &json!("process_failed")));
     sandbox.assert_clean();

@@ -135,11 +135,16 @@ impl Running {
 
     /// Waits for the end *and* for the end of its output, as a caller in a shell's `$(…)` does.
     #[track_caller]
-    pub fn finish(mut self) -> Finished {
+    pub fn finish(self) -> Finished {
+        self.finish_within(LIMIT)
+    }
+
+    #[track_caller]
+    pub fn finish_within(mut self, limit: Duration) -> Finished {
         let process = self.process();
-        if !process.dies_within(LIMIT) {
+        if !process.dies_within(limit) {
             process.kill();
-            panic!("{:?} did not end within {LIMIT:?}", self.argv);
+            panic!("{:?} did not end within {limit:?}", self.argv);
         }
         let status = self.child.wait().expect("a child can be waited for");
         let text = |from: &Receiver<Vec<u8>>, name: &str| {

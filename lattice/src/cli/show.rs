@@ -9,6 +9,7 @@ use lattice::model::failure::Result;
 use lattice::model::ids::{ArtifactId, TaskId};
 use lattice::model::policy::{Reopened, last_reopening, valid_transitions};
 use lattice::model::reduce::Snapshot;
+use lattice::model::usage::Total;
 use lattice::process::bounded::Bounded;
 use lattice::runs::context::Context;
 use lattice::runs::task_runs::{self, TaskRun};
@@ -23,6 +24,7 @@ use super::runs::{context, reap_dead};
 use super::session::Session;
 use crate::render::clock::Clock;
 use crate::render::task::{self, Page};
+use crate::render::usage;
 use crate::render::worker::outcome_word;
 
 /// Show one task: its state, what belongs to it, and its history
@@ -185,6 +187,10 @@ fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found, clock: Clock) ->
         review: found.review.as_ref().map(ReviewDrift::words),
         branches: &found.mentions.branches,
         commits: &found.mentions.commits,
+        usage: Some(Total::of(&found.events))
+            .filter(|total| total.runs > 0)
+            .as_ref()
+            .map(usage::total),
         events: &found.events,
         full: args.full,
         clock,
@@ -194,6 +200,9 @@ fn page<'a>(config: &Config, args: &ShowArgs, found: &'a Found, clock: Clock) ->
 fn as_json(args: &ShowArgs, found: Found) -> Value {
     let mut map = if args.compact { task::compact(&found.task) } else { found.task.0 };
     map.insert("valid_transitions".to_owned(), found.transitions.into());
+    if let Some(usage) = Total::of(&found.events).to_value() {
+        map.insert("usage".to_owned(), usage);
+    }
     if found.archived {
         map.insert("archived".to_owned(), true.into());
     }

@@ -9,4 +9,5 @@ pub(crate) mod ps;
 pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod task_run;
+pub(crate) mod usage;
 pub(crate) mod worker;

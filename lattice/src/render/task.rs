@@ -79,6 +79,8 @@ pub(crate) struct Page<'a> {
     /// Branches and commits that name the task, but that nobody has linked.
     pub(crate) branches: &'a [String],
     pub(crate) commits: &'a [Value],
+    /// What the runs have used, in one line.
+    pub(crate) usage: Option<String>,
     pub(crate) events: &'a [Event],
     /// Events with all their data.
     pub(crate) full: bool,
@@ -114,6 +116,7 @@ pub(crate) fn page(page: &Page<'_>, paint: Paint) -> String {
     let description = task.text("description").unwrap_or_default();
     text.section("Description:", description.lines().map(|line| format!("  {}", one_line(line))));
     text.section("Runs:", task_run::lines(page.runs, &page.clock).into_iter());
+    text.block(page.usage.iter().map(|usage| format!("Usage: {usage}")));
     text.section("Relationships (outgoing):", page.relations_out.iter().map(relation_out));
     text.section("Relationships (incoming):", page.relations_in.iter().map(relation_in));
     text.section("Artifacts:", page.artifacts.iter().map(artifact));

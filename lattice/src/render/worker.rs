@@ -13,6 +13,7 @@ use lattice::storage::definitions::Found;
 use super::clock::Clock;
 use super::event::{actor_text, one_line};
 use super::paint::Paint;
+use super::usage;
 
 /// One definition in a list.
 pub(crate) fn definition(found: &Found, paint: Paint) -> String {
@@ -132,8 +133,8 @@ fn task_name(view: &View) -> String {
 
 /// All that the terminal event says, in its own words.
 fn end(event: &Event, clock: &Clock, paint: Paint) -> Vec<String> {
-    const TOLD: [&str; 5] =
-        ["process_type", "started_event_id", "commit_sha", "log_path", "log_tail"];
+    const TOLD: [&str; 6] =
+        ["process_type", "started_event_id", "commit_sha", "log_path", "log_tail", "usage"];
     let mut lines = vec![
         String::new(),
         paint.heading(&format!("Ended: {}  {}", clock.both(event.ts()), outcome_word(event))),
@@ -145,6 +146,7 @@ fn end(event: &Event, clock: &Clock, paint: Paint) -> Vec<String> {
             value.as_str().map_or_else(|| value.to_string(), |text| one_line(text).into_owned());
         lines.push(format!("  {key}: {value}"));
     }
+    lines.extend(event.data().get("usage").map(|told| format!("  usage: {}", usage::of_run(told))));
     if let Some(tail) = event.data().get("log_tail").and_then(Value::as_str) {
         lines.push("  log_tail:".to_owned());
         lines.extend(tail.lines().map(|line| format!("    {}", one_line(line))));

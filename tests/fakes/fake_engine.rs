@@ -35,6 +35,7 @@ struct Fake {
     /// Descriptors that stay open until the end, or until `exec` hands them on.
     leaked: Vec<fs::File>,
     lock: Option<Lock>,
+    memory: Vec<Vec<u8>>,
 }
 
 mod lock;
@@ -75,6 +76,14 @@ impl Fake {
             "wait" | "sleep-forever" => return self.obey(),
             "print" => say(io::stdout(), value)?,
             "eprint" => say(io::stderr(), value)?,
+            // A file's bytes as they are; COUNT:PATH, so many times.
+            "cat" => flood(1, value)?,
+            "flood" => {
+                let (count, path) = split(value)?;
+                flood(number(count)?, path)?;
+            }
+            // So many mebibytes, touched and kept.
+            "allocate" => self.memory.push(vec![1; number::<usize>(value)? << 20]),
             // PATH:TEXT, a whole file.
             "write" => write_file(value)?,
             "mkdir" => fs::create_dir_all(value)?,
@@ -226,6 +235,15 @@ fn environment() -> impl Iterator<Item = String> {
 
 fn say(mut out: impl Write, text: &str) -> io::Result<()> {
     out.write_all(format!("{text}\n").as_bytes())?;
+    out.flush()
+}
+
+fn flood(count: usize, path: &str) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let mut out = io::stdout().lock();
+    for _ in 0..count {
+        out.write_all(&bytes)?;
+    }
     out.flush()
 }
 

@@ -45,6 +45,14 @@ mod tracker_rebuild;
 
 /// Definitions and surroundings that keep a worker from starting.
 mod definitions;
+/// How agents are called, what they get, and what is understood of their work.
+mod engines_done;
+/// What agents say when they fail, and what is said of it.
+mod engines_failed;
+/// Output of every size and shape, and memory.
+mod engines_output;
+/// Prompts, and surroundings in which an agent would do nothing.
+mod engines_start;
 /// A disk without room.
 mod full_disk;
 /// A `.lattice` that is mounted read-only.

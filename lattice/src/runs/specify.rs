@@ -1,6 +1,6 @@
 //! Writing the spec: all that a supervisor will need, fixed at the start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
@@ -63,7 +63,9 @@ pub(super) fn spec(
         project_root: layout.root.clone(),
         lattice_dir: layout.dir.clone(),
         git_dir: place.repository.map(|repository| repository.common_dir),
-        cwd: worktree_path.as_ref().map_or_else(|| layout.root.clone(), |path| path.join(&prefix)),
+        cwd: worktree_path
+            .as_ref()
+            .map_or_else(|| layout.root.clone(), |path| below(path, &prefix)),
         prefix,
         task_id: request.task.clone(),
         short_id: snapshot.short_id().map(str::to_owned),
@@ -146,4 +148,9 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 pub(super) fn worktree_name(run: &RunId) -> String {
     let random = Ulid::generate().to_string();
     format!("{}-{}", run.ulid(), &random[random.len() - 8..]).to_lowercase()
+}
+
+/// Joining with nothing would leave a slash at the end, and a path that no tool takes for its directory.
+fn below(path: &Path, prefix: &Path) -> PathBuf {
+    if prefix.as_os_str().is_empty() { path.to_owned() } else { path.join(prefix) }
 }

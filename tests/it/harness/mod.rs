@@ -5,6 +5,7 @@ pub mod call;
 pub mod campaign;
 pub mod clean;
 pub mod disk;
+pub mod engines;
 pub mod namespace;
 pub mod normalize;
 pub mod process;

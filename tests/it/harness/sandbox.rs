@@ -265,7 +265,10 @@ fn remove(directory: &TempDir) {
 }
 
 fn environment(base: &Path, id: &str) -> Vec<(OsString, OsString)> {
-    let mut path = OsString::from(binaries::directory());
+    // First what a test installs, such as an engine.
+    let mut path = OsString::from(base.join("bin"));
+    path.push(":");
+    path.push(binaries::directory());
     path.push(":");
     path.push(variable("PATH").expect("PATH is set"));
     let mut environment = vec![(OsString::from("PATH"), path)];

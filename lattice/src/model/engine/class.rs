@@ -210,7 +210,7 @@ const RULES: &[Rule] = &[
     Rule {
         class: Class::Server,
         statuses: &[500, 502, 503, 504],
-        codes: &["api_error", "server_error"],
+        codes: &[],
         words: &[
             "internal server error",
             "bad gateway",

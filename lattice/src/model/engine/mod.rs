@@ -9,6 +9,8 @@ mod lines;
 pub mod preset;
 pub mod prompt;
 mod records;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
 pub use account::{Account, Outcome, Trouble};

@@ -4,7 +4,7 @@ use super::class::Class;
 use crate::model::definition::EngineKind;
 
 /// How one engine is run and understood.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Preset {
     pub kind: EngineKind,
     /// Found by PATH; a definition's `command` replaces it. A script has none and is its `command`.

@@ -1,0 +1,177 @@
+//! Agents that fail: each class, exits that lie, and what a person is told.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::engines::stream;
+use crate::harness::sandbox::Sandbox;
+
+#[track_caller]
+fn check(engine: &str, name: &str, code: u8, reason: &str, class: &Value) {
+    let sandbox = Sandbox::new();
+    let end = sandbox.agent_ends(engine, name, code);
+    let data = &end["data"];
+    assert_eq!(end["type"], "process_failed", "{end}");
+    assert_eq!((&data["reason"], &data["class"]), (&json!(reason), class), "{end}");
+    assert_eq!(data["exit_code"], code, "{end}");
+    let error = data["error"].as_str().unwrap();
+    assert!(error.starts_with(engine) && error.chars().count() <= 200, "{error}");
+    sandbox.assert_clean();
+}
+
+#[test]
+fn failures_have_a_class() {
+    for (engine, name, class) in [
+        ("claude", "claude-401", "auth"),
+        ("claude", "claude-529", "rate_limit"),
+        ("claude", "claude-network", "network"),
+        ("claude", "claude-budget", "budget"),
+        ("codex", "codex-model", "model"),
+        ("codex", "codex-dropped", "network"),
+        ("gemini", "gemini-429", "rate_limit"),
+        ("opencode", "opencode-401", "auth"),
+    ] {
+        check(engine, name, 1, "engine_error", &json!(class));
+    }
+}
+
+#[test]
+fn an_exit_of_zero_with_denied_permissions_is_a_failure() {
+    for engine in ["claude", "codex", "gemini", "opencode"] {
+        let name = format!("{engine}-denied");
+        check(engine, &name, 0, "engine_error", &json!("permissions"));
+    }
+    let sandbox = Sandbox::new();
+    let end = sandbox.agent_ends("claude", "claude-denied", 0);
+    assert_eq!(end["data"]["denied"], json!(["Bash", "Edit"]));
+    let error = "claude was not allowed to do its work: 2 tool calls denied, of Bash, Edit; \
+                 allow it in `args`, or in its settings";
+    assert_eq!(end["data"]["error"], error);
+}
+
+#[test]
+fn output_without_a_result_is_no_result_whatever_the_exit() {
+    for name in ["codex-cut", "gemini-cut", "opencode-cut"] {
+        let engine = name.trim_end_matches("-cut");
+        check(engine, name, 0, "no_result", &Value::Null);
+    }
+}
+
+#[test]
+fn a_record_of_success_does_not_hide_an_exit() {
+    check("codex", "codex-fine", 3, "exited", &Value::Null);
+}
+
+#[test]
+fn a_flag_that_is_not_understood_any_more() {
+    let sandbox = Sandbox::new();
+    sandbox.install("codex", &["exit=0"]);
+    sandbox.agent("codex", &json!({"args": ["--full-auto"]}));
+    let end = sandbox.run_to_end("Agent");
+    let data = &end["data"];
+    assert_eq!(
+        (&data["reason"], &data["class"], &data["exit_code"]),
+        (&json!("exited"), &json!("bad_flags"), &json!(2)),
+        "{end}"
+    );
+    let error = "codex does not know its command line: error: unexpected argument '--full-auto' found; \
+                 install the version that this lattice calls, or set `command` and `args`";
+    assert_eq!(data["error"], error);
+}
+
+#[test]
+fn an_engine_that_was_waiting_for_something_says_what() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .install("codex", &[&format!("cat={}", stream("codex-offline")), "connect=main", "wait"]);
+    sandbox.agent("codex", &json!({"timeout_minutes": 0.03}));
+    let run = sandbox.start("Agent");
+    let main = sandbox.socket.peer("main");
+    let end = run.ended();
+    assert!(main.is_dead());
+    let data = &end["data"];
+    assert_eq!((&data["reason"], &data["class"]), (&json!("timed_out"), &json!("timeout")));
+    let error = data["error"].as_str().unwrap();
+    assert!(
+        error.ends_with("the last error of its engine: Connection failed; waiting for network"),
+        "{error}"
+    );
+    assert!(data["usage"]["session_id"].is_string(), "{end}");
+}
+
+#[test]
+fn an_engine_that_ignores_signals_and_a_wrapper_that_does() {
+    let sandbox = Sandbox::new();
+    let steps =
+        ["ignore=TERM,INT,HUP", "spawn-child=real", "spawn-setsid=tool", "connect=wrapper", "wait"];
+    sandbox.install("gemini", &steps);
+    sandbox.agent("gemini", &json!({"timeout_minutes": 0.03}));
+    let run = sandbox.start("Agent");
+    let peers = ["real", "tool", "wrapper"].map(|name| sandbox.socket.peer(name));
+    let end = run.ended();
+    assert!(peers.iter().all(|peer| peer.is_dead()), "{end}");
+    assert_eq!(
+        (&end["data"]["reason"], &end["data"]["signal"], &end["data"]["swept"]),
+        (&json!("timed_out"), &json!(9), &json!(2))
+    );
+    sandbox.assert_clean();
+}
+
+/// It may say anything while it is being ended, and exit 0: its supervisor knows better.
+#[test]
+fn an_engine_that_exits_0_on_a_signal_has_not_succeeded() {
+    let sandbox = Sandbox::new();
+    sandbox.install("gemini", &["connect=main", "wait"]);
+    sandbox.agent("gemini", &json!({"timeout_minutes": 5}));
+    let run = sandbox.start("Agent");
+    let main = sandbox.socket.peer("main");
+    main.tell("exit 0");
+    let end = run.ended();
+    assert_eq!(end["data"]["reason"], "no_result", "{end}");
+}
+
+/// The shim is killed after the engine has told its failure and exited: the warden reads it from the log.
+#[test]
+fn the_verdict_is_the_same_from_the_log() {
+    for (name, code, reason) in [("claude-401", 1, "engine_error"), ("claude-fine", 0, "exited")] {
+        let sandbox = Sandbox::new();
+        let steps = [&format!("cat={}", stream(name)), "connect=main", "wait"];
+        sandbox.install("claude", &steps);
+        sandbox.agent("claude", &json!({"result_grace_seconds": 60}));
+        let run = sandbox.start("Agent");
+        let main = sandbox.socket.peer("main");
+        let (shim, _) = run.supervisors(&main);
+        // Stopped, it cannot see the exit; the warden sees it as it was, behind the shim's death.
+        shim.signal(Signal::STOP);
+        main.tell(&format!("exit {code}"));
+        main.wait_dead(crate::harness::waiting::SOON);
+        shim.kill();
+        let end = run.ended();
+        assert_eq!(
+            (&end["data"]["ended_by"], &end["data"]["reason"]),
+            (&json!("warden"), &json!(reason)),
+            "{end}"
+        );
+        assert_eq!(end["data"]["usage"]["turns"], 2, "{end}");
+    }
+}
+
+#[test]
+fn no_secret_is_told_with_the_engines_words() {
+    let sandbox = Sandbox::new();
+    let secret = "sk-test-0123456789abcdef";
+    let text = format!(
+        "{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":\"API Error: invalid key {secret}\",\"session_id\":\"s\"}}\n"
+    );
+    let path = sandbox.base.join("leak");
+    fs_err::write(&path, text).unwrap();
+    sandbox.install("claude", &[&format!("cat={}", path.display()), "exit=1"]);
+    sandbox.agent("claude", &json!({}));
+    let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--json"]);
+    let started = call.env("ANTHROPIC_API_KEY", secret).run().ok().data();
+    let end = sandbox.run_of(&started).ended();
+    assert!(end["data"]["error"].as_str().unwrap().contains("<ANTHROPIC_API_KEY>"), "{end}");
+    sandbox.assert_clean();
+    let found = sandbox.program(["grep", "-rl", secret, ".lattice", "--exclude=*.log"]).run();
+    assert_eq!(found.stdout, "");
+}

@@ -166,9 +166,13 @@ impl Layout {
         self.dirs().into_iter().try_for_each(|(dir, mode)| make_dir(&dir, mode))
     }
 
-    /// Those of [`Self::ensure_dirs`] that are not there.
+    /// Those of [`Self::ensure_dirs`] that are not there, though the Python tool expects them. What belongs to this
+    /// machine alone is made when it is needed.
     pub fn missing_dirs(&self) -> Vec<PathBuf> {
-        self.dirs().into_iter().map(|(dir, _)| dir).filter(|dir| !dir.is_dir()).collect()
+        let own = ["locks", "logs", "runs", "worktrees"].map(|name| self.dir.join(name));
+        let expected = |dir: &PathBuf| !own.iter().any(|own| dir.starts_with(own));
+        let dirs = self.dirs().into_iter().map(|(dir, _)| dir);
+        dirs.filter(|dir| expected(dir) && !dir.is_dir()).collect()
     }
 
     /// With the mode for a new one, before the umask.

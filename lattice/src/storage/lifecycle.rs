@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::lock;
 use super::replace::replace_with;
 use crate::model::event::Event;
-use crate::model::failure::Result;
+use crate::model::failure::{Failure, Result};
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
 
@@ -73,7 +73,9 @@ struct Entry {
 
 impl Spool {
     pub(super) fn new(layout: &Layout) -> Result<Self> {
-        let file = tempfile::tempfile_in(layout.dir.join("logs"))?;
+        let dir = layout.dir.join("logs");
+        let doing = || format!("failed to make a temporary file in `{}`", dir.display());
+        let file = tempfile::tempfile_in(&dir).map_err(|error| Failure::io(doing(), error))?;
         Ok(Self { file, end: 0, entries: Vec::new(), known: HashSet::new() })
     }
 

@@ -162,6 +162,8 @@ const CASES: &[Case] = &[
     },
     case("rm -r archive artifacts/payload locks", &["warning missing_directory"]),
     case("touch -d '2 hours ago' tasks/.tmp.abcdefgh", &["warning leftover"]),
+    // The first line is in the life-cycle log too.
+    case("sed -i 1d events/T.jsonl", &["error missing_log"]),
     // Only a person can know.
     Case {
         broken: "rm events/T.jsonl",
@@ -199,7 +201,7 @@ fn check(case: &Case) {
         Some(i32::from(case.stays.iter().any(|found| found.starts_with("error"))))
     );
     assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.broken);
-    assert_eq!(ids(&sandbox), before, "no event is lost: {}", case.broken);
+    assert!(ids(&sandbox).is_superset(&before), "no event is lost: {}", case.broken);
     if case.stays.iter().any(|stays| stays.starts_with("error")) {
         return;
     }
@@ -226,7 +228,9 @@ fn a_write_on_wreckage_loses_nothing() {
         let task = sandbox.task.as_str();
         let written = sandbox.lattice(["comment", task, "More", "--actor", ACTOR]).run();
         // A log that begins in the archive and goes on outside of it may count as archived.
-        assert!(written.code == Some(0) || case.found.contains(&"warning task_place"), "{written}");
+        let may_be_refused = ["warning task_place", "error missing_log"];
+        let is_fine = !may_be_refused.iter().any(|found| case.found.contains(found));
+        assert!(written.code == Some(0) || !is_fine, "{written}");
         sandbox.lattice(["doctor", "--fix"]).run().ok();
         assert!(ids(&sandbox).is_superset(&before), "{}", case.broken);
         assert_eq!(findings(&doctor(&sandbox, &[])), [""; 0], "{}", case.broken);

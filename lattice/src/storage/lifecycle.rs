@@ -10,7 +10,7 @@ use super::append::set_aside;
 use super::layout::Layout;
 use super::lock;
 use super::replace::replace_with;
-use crate::model::event::Event;
+use crate::model::event::{Event, TASK_CREATED};
 use crate::model::failure::{Failure, Result};
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
@@ -118,6 +118,19 @@ impl Spool {
             Ok(())
         })?)
     }
+}
+
+/// The copy of the line with which a task began.
+pub(super) fn beginning(layout: &Layout, task: &TaskId) -> io::Result<Option<Vec<u8>>> {
+    let mut found = None;
+    each_line(layout, |_, line| {
+        let event = Event::parse(line.trim_ascii());
+        if event.is_some_and(|e| e.kind() == TASK_CREATED && e.task_id().as_ref() == Some(task)) {
+            found.get_or_insert_with(|| [line.trim_ascii(), b"\n"].concat());
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// One line at a time, with its place; nothing if there is no log.

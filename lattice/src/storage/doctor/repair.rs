@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::files::old_temporaries;
 use super::survey::{Survey, all_tasks};
+use crate::model::event::TASK_CREATED;
 use crate::model::failure::{Code, Result};
 use crate::model::finding::Check;
 use crate::model::ids::TaskId;
@@ -12,7 +13,9 @@ use crate::model::json;
 use crate::model::log_text::mended;
 use crate::storage::append::set_aside;
 use crate::storage::layout::Layout;
+use crate::storage::lifecycle;
 use crate::storage::lock;
+use crate::storage::log;
 use crate::storage::rebuild::Derived;
 use crate::storage::replace::replace;
 use crate::storage::task::{TaskTxn, open_log};
@@ -76,6 +79,7 @@ fn repair_task(layout: &Layout, task: &TaskId) -> Result<()> {
             mend(layout, &path)?;
         }
     }
+    restore_beginning(layout, task)?;
     for path in [layout.snapshot(task), layout.archived_snapshot(task)] {
         keep_unreadable(layout, &path)?;
     }
@@ -94,6 +98,25 @@ fn mend(layout: &Layout, path: &Path) -> Result<()> {
         set_aside(path, &layout.torn_tails(), *offset, bytes)?;
     }
     Ok(replace(path, &mended.kept)?)
+}
+
+/// Under the locks. A log that lost its first line gets it back from its copy, if that is there.
+fn restore_beginning(layout: &Layout, task: &TaskId) -> Result<()> {
+    let logs = [layout.log(task), layout.archived_log(task)];
+    let mut contents = Vec::new();
+    for path in logs.into_iter().filter(|path| path.exists()) {
+        contents.push((fs_err::read(&path)?, path));
+    }
+    let begins = |content: &[u8]| log::events(content).iter().any(|e| e.kind() == TASK_CREATED);
+    if contents.iter().any(|(content, _)| begins(content)) {
+        return Ok(());
+    }
+    let Some((content, path)) = contents.into_iter().find(|(content, _)| !content.is_empty())
+    else {
+        return Ok(());
+    };
+    let Some(beginning) = lifecycle::beginning(layout, task)? else { return Ok(()) };
+    Ok(replace(&path, &[beginning, content].concat())?)
 }
 
 /// The snapshot is about to be made again from the log; what is in its place may be somebody's merge conflict.

@@ -87,7 +87,9 @@ fn without_beginning(layout: &Layout, task: &TaskId, content: &[u8]) -> Finding 
         let message = format!("the event log of {task} is empty: its creation was interrupted");
         return Finding::warning(Check::MissingLog, message);
     }
-    let message = format!("the event log of {task} has lost its beginning: restore it from git");
+    let message = format!(
+        "the event log of {task} has lost its beginning; what `doctor --fix` cannot restore may be in git"
+    );
     Finding::error(Check::MissingLog, message)
 }
 

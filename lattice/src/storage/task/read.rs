@@ -119,7 +119,7 @@ pub(super) fn not_created(layout: &Layout, task: &TaskId) -> Failure {
         Code::NotFound,
         format!("the event log of {task} has no task_created, so there is no such task"),
     )
-    .hint(format!("restore the log from git: git log -- {}", path.display()))
+    .hint(format!("lattice doctor --fix, or restore it from git: git log -- {}", path.display()))
 }
 
 /// Directories of snapshots and of logs, the active ones first.

@@ -185,3 +185,25 @@ fn the_json_of_ps_is_what_it_was() {
     assert_eq!(rows[0]["state"], json!("running"));
     main.tell("exit 0");
 }
+
+/// From the append to the answer nothing of the terminal may take the command away, and its line neither.
+#[test]
+fn an_interrupt_waits_while_a_start_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Check", &["connect=main", "wait"]);
+    let key = format!(".lattice/locks/events_{}.lock", sandbox.task);
+    let lock = format!("lock={}", sandbox.project.join(key).display());
+    let holder = sandbox.start_fake(&[&lock, "connect=holder", "wait"]);
+    let peer = sandbox.socket.peer("holder");
+    let mut screen = Screen::start(sandbox.lattice(["worker", "run", "Check", "LAT-1"]), 100);
+    screen.until("starting Check on LAT-1");
+    screen.press("\u{3}");
+    screen.until("^C");
+    peer.tell("exit 0");
+    holder.finish().ok();
+    let main = sandbox.socket.peer("main");
+    main.tell("exit 0");
+    screen.finish();
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}

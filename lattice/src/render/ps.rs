@@ -7,7 +7,7 @@ use serde_json::Value;
 use lattice::model::event::{Event, PROCESS_COMPLETED};
 use lattice::runs::query::State;
 
-use super::clock::short;
+use super::clock::{Clock, short};
 use super::event::one_line;
 use super::paint::Paint;
 use super::table::{self, Cell};
@@ -41,12 +41,17 @@ pub(crate) struct Row {
     pub(crate) ended: Option<Event>,
 }
 
-pub(crate) fn table(rows: &[Row], width: Option<usize>, paint: Paint) -> Vec<String> {
-    let cells: Vec<Vec<Cell>> = rows.iter().map(row).collect();
+pub(crate) fn table(
+    rows: &[Row],
+    width: Option<usize>,
+    clock: &Clock,
+    paint: Paint,
+) -> Vec<String> {
+    let cells: Vec<Vec<Cell>> = rows.iter().map(|one| row(one, clock)).collect();
     table::lines(&HEADINGS, &cells, width, paint)
 }
 
-fn row(row: &Row) -> Vec<Cell> {
+fn row(row: &Row, clock: &Clock) -> Vec<Cell> {
     let task = row.short_id.as_deref().unwrap_or(suffix_of(&row.task, 8));
     let commit: String = row.commit_sha.chars().take(8).collect();
     let time = |time: Option<Duration>| Cell::new(time.map(short).unwrap_or_default());
@@ -54,7 +59,7 @@ fn row(row: &Row) -> Vec<Cell> {
         Cell::painted(one_line(task), Paint::heading),
         Cell::new(table::cut(&one_line(&row.worker), 24)),
         state(row),
-        time(row.age),
+        time(row.age.or_else(|| clock.age(&row.started_at))),
         time(row.remaining),
         Cell::new(cost(row.ended.as_ref()).unwrap_or_default()),
         Cell::painted(suffix(&row.run), Paint::heading),

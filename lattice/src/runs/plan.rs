@@ -76,6 +76,10 @@ impl fmt::Display for Plan {
         }
         line(f, "Commit", &spec.commit_sha)?;
         line(f, "Limits", limits(spec))?;
+        if let Some(prompt) = &spec.prompt {
+            let way = if spec.prompt_on_stdin { ", on its standard input" } else { "" };
+            line(f, "Prompt", format_args!("{} bytes{way}", prompt.len()))?;
+        }
         for command in &spec.setup {
             line(f, "Setup", command)?;
         }

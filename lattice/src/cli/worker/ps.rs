@@ -75,7 +75,7 @@ fn lines(session: &Session, args: &PsArgs, rows: &[Row], width: Option<usize>) -
     match (rows, args.all) {
         ([], true) => vec!["No worker processes.".to_owned()],
         ([], false) => vec!["No active worker processes.".to_owned()],
-        _ => table(rows, width, session.out.paint),
+        _ => table(rows, width, &session.clock(), session.out.paint),
     }
 }
 

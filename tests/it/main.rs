@@ -40,6 +40,8 @@ mod storage_locks;
 mod tracker_crash;
 /// `doctor`: what it finds, and what it repairs.
 mod tracker_doctor;
+/// The same for runs, worktrees and clones.
+mod tracker_doctor_scenes;
 /// `rebuild`, `backfill-ids`, `set-project-code`.
 mod tracker_rebuild;
 

@@ -7,7 +7,9 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::harness::call::Finished;
+use crate::harness::disk::Disk;
 use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::skipped;
 
 const COMMIT: &str = "git -c user.name=Wilma -c user.email=w@example.org commit -q";
 
@@ -357,5 +359,41 @@ fn refs_lists_what_is_kept() {
     assert!(
         human.contains("LAT-1") && human.contains(&commit[..8]) && human.contains(&name),
         "{human}"
+    );
+}
+
+/// Git stops in the middle of the files; what it had written is taken back.
+#[test]
+fn a_disk_that_fills_on_the_way_leaves_nothing_behind() {
+    let sandbox = Sandbox::empty();
+    let disk = match Disk::new(&sandbox, "8m") {
+        Ok(disk) => disk,
+        Err(reason) => {
+            return skipped("a_disk_that_fills_on_the_way_leaves_nothing_behind", &reason);
+        }
+    };
+    disk.shell("echo old > a-file; git add a-file; git commit -q -m File").run().ok();
+    let script =
+        "echo new > a-file; mkdir d; echo first > d/file; head -c 1500000 /dev/urandom > z-big";
+    disk.define("Work", &json!({"command": script, "worktree": true}));
+    disk.lattice(&["worker", "run", "Work", "LAT-1", "--wait"]).run().ok();
+    disk.lattice(&["worker", "reap"]).run().ok();
+    disk.shell("cat /dev/zero > ../filler 2>/dev/null; truncate -s -400K ../filler").run().ok();
+    let state = || {
+        disk.shell(
+            "cat a-file; ls; git ls-files --stage; git status --porcelain; git rev-parse HEAD",
+        )
+        .run()
+        .ok()
+        .stdout
+    };
+    let before = state();
+    disk.lattice(&["worker", "apply", "LAT-1", "--json"]).run().refused(1, "GIT_ERROR");
+    assert_eq!(state(), before);
+    disk.shell("rm ../filler").run().ok();
+    disk.lattice(&["worker", "apply", "LAT-1"]).run().ok();
+    assert_eq!(
+        disk.shell("cat a-file d/file; wc -c < z-big").run().ok().stdout,
+        "new\nfirst\n1500000\n"
     );
 }

@@ -187,7 +187,8 @@ fn update_tree(
         Failure::new(Code::GitError, format!("{failure}; and it could not be taken back: {second}"))
             .hint("look with git status, and restore with git checkout HEAD -- PATH")
     })?;
-    Err(failure)
+    Err(Failure::new(failure.code(), format!("{failure}; everything is as it was"))
+        .hint("look at the room on the disk and at other gits, then try again"))
 }
 
 fn take_back(h: &mut dyn Helpers, repository: &Repository, changes: &[Change]) -> Result<()> {

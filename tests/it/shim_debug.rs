@@ -10,7 +10,7 @@ use crate::harness::binaries;
 use crate::harness::call::Call;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::screen::Screen;
-use crate::harness::waiting::SOON;
+use crate::harness::waiting::{SOON, eventually};
 
 fn debug(sandbox: &Sandbox, words: &[&str]) -> Call {
     let shim = binaries::directory().join("lattice-shim").display().to_string();
@@ -213,6 +213,27 @@ fn s15_a_killed_debug_run_is_cleaned_without_an_event() {
         let saved = sandbox.git(["for-each-ref", "--format=%(refname)", "refs/lattice/runs"]);
         assert_eq!(sandbox.git(["show", &format!("{saved}:made.txt")]), "precious");
     }
+}
+
+/// The same before anything but the worktree is there: no engine, no identity of one.
+#[test]
+fn s15_a_debug_run_killed_before_its_worker_leaves_nothing_either() {
+    let sandbox = Sandbox::new();
+    // Nobody writes into it, so the copy never ends.
+    sandbox.sh("mkfifo endless");
+    sandbox.worker("Check", json!({"command": "true", "worktree": true, "copy": ["endless"]}));
+    let running = debug(&sandbox, &["workers/check.json"]).start();
+    eventually("its worktree is there", SOON, || {
+        let left = sandbox.traces();
+        let there = left.iter().any(|trace| trace.starts_with("listed "));
+        if there { Ok(()) } else { Err(format!("{left:#?}")) }
+    });
+    running.process().kill();
+    drop(running.finish());
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    fs::remove_file(sandbox.project.join("endless")).unwrap();
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 0);
 }
 
 #[test]

@@ -5,20 +5,13 @@ use serde_json::{Value, json};
 
 use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
-use crate::harness::waiting::SOON;
 
 fn dead_run(sandbox: &Sandbox) -> Run<'_> {
     let command = sandbox.fake(&["connect=main", "wait"]);
     sandbox.worker("Work", json!({"command": command, "worktree": true}));
     let run = sandbox.start("Work");
     let main = sandbox.socket.peer("main");
-    let (shim, warden) = run.supervisors(&main);
-    warden.signal(rustix::process::Signal::STOP);
-    shim.kill();
-    warden.kill();
-    for process in [&shim, &warden, &*main] {
-        process.wait_dead(SOON);
-    }
+    run.lose_supervisors(&main);
     run
 }
 

@@ -98,11 +98,7 @@ fn a_reaper_quotes_no_output() {
     let answer = call.env("SERVICE_TOKEN", PLANTED[0]).run().ok().data();
     let run = sandbox.run_of(&answer);
     let main = sandbox.socket.peer("main");
-    let (shim, warden) = run.supervisors(&main);
-    warden.signal(rustix::process::Signal::STOP);
-    shim.kill();
-    warden.kill();
-    warden.wait_dead(crate::harness::waiting::SOON);
+    run.lose_supervisors(&main);
     sandbox.lattice(["worker", "reap"]).run().ok();
     let end = run.ended();
     assert_eq!(end["data"]["reason"], "supervisor_lost");

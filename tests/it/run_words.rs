@@ -236,16 +236,11 @@ fn words_outlive_the_supervisors() {
         let sandbox = Sandbox::new();
         let (run, main) = waiting(&sandbox);
         worker(&sandbox, &["fail", &run.id, "--error", "mine"]).run().ok();
-        let (shim, warden) = run.supervisors(&main);
         if both {
-            warden.signal(rustix::process::Signal::STOP);
-        }
-        shim.kill();
-        if both {
-            warden.kill();
-            warden.wait_dead(SOON);
-            shim.wait_dead(SOON);
+            run.lose_supervisors(&main);
             sandbox.lattice(["worker", "reap"]).run().ok();
+        } else {
+            run.supervisors(&main).0.kill();
         }
         let end = run.ended();
         assert_eq!(end["type"], "process_failed");
@@ -258,12 +253,7 @@ fn words_outlive_the_supervisors() {
 fn a_dead_run_is_ended_before_anything_is_said_of_it() {
     let sandbox = Sandbox::new();
     let (run, main) = waiting(&sandbox);
-    let (shim, warden) = run.supervisors(&main);
-    warden.signal(rustix::process::Signal::STOP);
-    shim.kill();
-    warden.kill();
-    warden.wait_dead(SOON);
-    main.wait_dead(SOON);
+    run.lose_supervisors(&main);
     worker(&sandbox, &["complete", &run.id]).run().refused(1, "CONFLICT");
     let end = run.terminal().expect("it was ended");
     assert_eq!(end["data"]["reason"], "supervisor_lost");

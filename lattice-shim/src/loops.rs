@@ -210,7 +210,8 @@ impl Loop {
         let run = self.run.clone();
         let spared = move |pid| spare::is_other_supervisor(&run, pid);
         let plan = Plan { leader, grace, spared: &spared };
-        let before = self.stops.len();
+        // The signal of a stop whose request was seen first is not a second stop.
+        let before = self.stops.len().max(1);
         tree::end(&plan, &mut |time| {
             self.turn(Some(Instant::now() + time))?;
             Ok(self.stops.len() > before)

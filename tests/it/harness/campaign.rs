@@ -10,25 +10,19 @@ const ACTS: &str = "openat mkdir mkdirat rename renameat renameat2 link linkat u
                     fdatasync flock write pwrite64 ftruncate fallocate clone clone3 vfork sendto recvfrom read \
                     exit_group kill pidfd_send_signal wait4 waitid splice poll";
 
-/// Trials of a sample.
+/// Trials of a sample, and of a full campaign (`LATTICE_TEST_CAMPAIGN=full`): a search through `/proc` is
+/// thousands of calls, of which one is like the other.
 pub const SAMPLE: usize = 40;
+const FULL: usize = 400;
 
-/// Evenly spread moments, the first and the last among them; all that act in a full campaign
-/// (`LATTICE_TEST_CAMPAIGN=full`).
+/// Evenly spread moments that act, the first and the last among them.
 #[track_caller]
 pub fn chosen(moments: Vec<Moment>) -> Vec<Moment> {
-    sampled(moments, SAMPLE)
-}
-
-/// The same with another number of trials.
-#[track_caller]
-pub fn sampled(moments: Vec<Moment>, count: usize) -> Vec<Moment> {
     let acts = |moment: &Moment| ACTS.split_whitespace().any(|act| act == moment.syscall);
     let moments: Vec<_> = moments.into_iter().filter(acts).collect();
-    assert!(moments.len() > count, "the trace shows the work: {moments:?}");
-    if variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full") {
-        return moments;
-    }
+    assert!(moments.len() > SAMPLE, "the trace shows the work: {moments:?}");
+    let is_full = variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full");
+    let count = moments.len().min(if is_full { FULL } else { SAMPLE });
     let last = moments.len() - 1;
     (0..count).map(|n| moments[n * last / (count - 1)].clone()).collect()
 }

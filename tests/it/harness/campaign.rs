@@ -18,11 +18,17 @@ const FULL: usize = 400;
 /// Evenly spread moments that act, the first and the last among them.
 #[track_caller]
 pub fn chosen(moments: Vec<Moment>) -> Vec<Moment> {
+    sampled(moments, SAMPLE)
+}
+
+/// The same with another number of trials.
+#[track_caller]
+pub fn sampled(moments: Vec<Moment>, count: usize) -> Vec<Moment> {
     let acts = |moment: &Moment| ACTS.split_whitespace().any(|act| act == moment.syscall);
     let moments: Vec<_> = moments.into_iter().filter(acts).collect();
-    assert!(moments.len() > SAMPLE, "the trace shows the work: {moments:?}");
+    assert!(moments.len() > count, "the trace shows the work: {moments:?}");
     let is_full = variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full");
-    let count = moments.len().min(if is_full { FULL } else { SAMPLE });
+    let count = if is_full { moments.len().min(FULL) } else { count };
     let last = moments.len() - 1;
     (0..count).map(|n| moments[n * last / (count - 1)].clone()).collect()
 }

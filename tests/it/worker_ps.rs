@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::call::Call;
 use crate::harness::sandbox::{ACTOR, Sandbox};
 use crate::harness::screen::Screen;
-use crate::harness::waiting::SOON;
+use crate::harness::waiting::{SOON, eventually};
 
 const ENTER: &str = "\u{1b}[?1049h";
 const LEAVE: &str = "\u{1b}[?1049l";
@@ -14,10 +14,16 @@ const LEAVE: &str = "\u{1b}[?1049l";
 /// A sandbox with one run that prints and waits.
 fn with_run(print: &str) -> (Sandbox, crate::harness::socket::Peer) {
     let sandbox = Sandbox::new();
-    let print = format!("print={print}");
-    sandbox.fake_worker("Check", &["print=first", &print, "connect=main", "wait"]);
-    sandbox.start("Check");
+    let step = format!("print={print}");
+    sandbox.fake_worker("Check", &["print=first", &step, "connect=main", "wait"]);
+    let run = sandbox.start("Check");
     let main = sandbox.socket.peer("main");
+    // What the engine has printed is in the pipe; the log has it a moment later.
+    eventually("the output is in the log", SOON, || {
+        let log = run.log();
+        if log.contains(print) { Ok(()) } else { Err(log) }
+    });
+    drop(run);
     (sandbox, main)
 }
 

@@ -68,9 +68,10 @@ fn a_rewritten_commit_and_a_pruned_log_are_said() {
     let run = sandbox.start("Check");
     run.ended();
     sandbox.git(["commit", "-q", "--amend", "--allow-empty", "-m", "Rewritten"]);
+    sandbox.commit("And gone on");
     fs::remove_file(sandbox.lattice_dir().join(format!("logs/workers/{}.log", run.id))).unwrap();
     let lines = section(&sandbox);
-    assert!(lines[0].contains(" (1 commit behind HEAD, 1 not in it): exited 0"), "{lines:#?}");
+    assert!(lines[0].contains(" (2 commits behind HEAD, 1 not in it): exited 0"), "{lines:#?}");
     assert_eq!(lines[1], "    log: pruned");
     let outside = Sandbox::without_git();
     outside.worker("Check", json!({"command": "true"}));

@@ -32,7 +32,9 @@ impl Screen {
         let name = ptsname(&master, Vec::new()).expect("ptsname").into_string().expect("ASCII");
         let open = || Stdio::from(terminal(&name));
         let mut setsid = command("setsid");
-        setsid.args(["--ctty", "--wait"]).args(argv).current_dir(directory);
+        // A shell in the background ignores what its keys would send, and hands that on.
+        let like_a_shell = ["env", "--default-signal=INT,QUIT"];
+        setsid.args(["--ctty", "--wait"]).args(like_a_shell).args(argv).current_dir(directory);
         setsid.env_clear().envs(environment).env("TERM", "xterm");
         let child = setsid.stdin(open()).stdout(open()).stderr(open()).spawn().expect("setsid(1)");
         drop(setsid);

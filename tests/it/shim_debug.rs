@@ -10,7 +10,7 @@ use crate::harness::binaries;
 use crate::harness::call::Call;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::screen::Screen;
-use crate::harness::waiting::{SOON, eventually};
+use crate::harness::waiting::SOON;
 
 fn debug(sandbox: &Sandbox, words: &[&str]) -> Call {
     let shim = binaries::directory().join("lattice-shim").display().to_string();
@@ -219,19 +219,20 @@ fn s15_a_killed_debug_run_is_cleaned_without_an_event() {
 #[test]
 fn s15_a_debug_run_killed_before_its_worker_leaves_nothing_either() {
     let sandbox = Sandbox::new();
-    // Nobody writes into it, so the copy never ends.
-    sandbox.sh("mkfifo endless");
-    sandbox.worker("Check", json!({"command": "true", "worktree": true, "copy": ["endless"]}));
+    // A filter of the repository, in which its checkout stays.
+    sandbox.write("slow.txt", "text\n");
+    sandbox.write(".gitattributes", "slow.txt filter=slow\n");
+    sandbox.commit("A file that takes its time");
+    let filter = sandbox.fake_line(&["connect=filter", "wait"]);
+    sandbox.git(["config", "filter.slow.smudge", &filter]);
+    sandbox.worker("Check", json!({"command": "true", "worktree": true}));
     let running = debug(&sandbox, &["workers/check.json"]).start();
-    eventually("its worktree is there", SOON, || {
-        let left = sandbox.traces();
-        let there = left.iter().any(|trace| trace.starts_with("listed "));
-        if there { Ok(()) } else { Err(format!("{left:#?}")) }
-    });
+    let filter = sandbox.socket.peer("filter");
     running.process().kill();
     drop(running.finish());
+    filter.kill();
     sandbox.lattice(["worker", "reap"]).run().ok();
-    fs::remove_file(sandbox.project.join("endless")).unwrap();
+    sandbox.git(["config", "--unset", "filter.slow.smudge"]);
     sandbox.assert_clean();
     assert_eq!(sandbox.assert_runs_ended(), 0);
 }

@@ -146,7 +146,11 @@ fn mute(what: &str) -> Failure {
 
 /// No event exists, so whoever holds the lock removes the directory: a supervisor that lives after all, when it
 /// finds the channel closed, or else a reaper, at once.
-fn give_up(ctx: &Context, run: &RunId, channel: Channel, failure: Failure) -> Failure {
+fn give_up(ctx: &Context, run: &RunId, mut channel: Channel, failure: Failure) -> Failure {
+    if failure.code() == Code::VersionMismatch {
+        // It lives and speaks, and removes the directory before it leaves.
+        call_off(&mut channel);
+    }
     drop(channel);
     reap::one(ctx, run, reap::PATIENCE);
     failure

@@ -188,6 +188,24 @@ fn a_result_that_came_before_the_time_was_up_counts() {
     assert_eq!(end["data"]["lingered"], true);
 }
 
+/// Some tools print a last record of an error when they get a signal. The one before was the result.
+#[test]
+fn what_an_engine_says_while_it_is_being_ended_is_not_its_result() {
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "last=$(<{}); trap 'echo \"$last\"; exit 0' TERM; cat {}; while :; do sleep 0.05; done",
+        stream("claude-interrupted"),
+        stream("claude-fine")
+    );
+    sandbox.install("claude", &["exec=bash", "-c", &script]);
+    sandbox.agent("claude", &json!({"result_grace_seconds": 0.3, "grace_seconds": 20}));
+    let run = sandbox.start("Agent");
+    let end = run.ended();
+    assert_completed(&end);
+    assert!(run.log().contains("error_during_execution"), "it was given the time to say it");
+    assert_eq!((&end["data"]["lingered"], &end["data"]["exit_code"]), (&json!(true), &json!(0)));
+}
+
 /// A task in the background ends after the first result, and its turn is work like any other.
 #[test]
 fn an_engine_that_goes_on_after_a_result_is_let_go_on() {

@@ -156,22 +156,27 @@ fn the_verdict_is_the_same_from_the_log() {
     }
 }
 
+/// Neither whole nor, where a sentence is cut, in part.
 #[test]
 fn no_secret_is_told_with_the_engines_words() {
-    let sandbox = Sandbox::new();
     let secret = "sk-test-0123456789abcdef";
-    let text = format!(
-        "{{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"result\":\"API Error: invalid key {secret}\",\"session_id\":\"s\"}}\n"
-    );
-    let path = sandbox.base.join("leak");
-    fs_err::write(&path, text).unwrap();
-    sandbox.install("claude", &[&format!("cat={}", path.display()), "exit=1"]);
-    sandbox.agent("claude", &json!({}));
-    let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--json"]);
-    let started = call.env("ANTHROPIC_API_KEY", secret).run().ok().data();
-    let end = sandbox.run_of(&started).ended();
-    assert!(end["data"]["error"].as_str().unwrap().contains("<ANTHROPIC_API_KEY>"), "{end}");
-    sandbox.assert_clean();
-    let found = sandbox.program(["grep", "-rl", secret, ".lattice", "--exclude=*.log"]).run();
-    assert_eq!(found.stdout, "");
+    for before in [10, 145, 150, 155] {
+        let sandbox = Sandbox::new();
+        let record = json!({"type": "result", "subtype": "success", "is_error": true, "session_id": "s",
+                            "result": format!("{} {secret}", "y".repeat(before))});
+        let path = sandbox.base.join("leak");
+        fs_err::write(&path, format!("{record}\n")).unwrap();
+        sandbox.install("claude", &[&format!("cat={}", path.display()), "exit=1"]);
+        sandbox.agent("claude", &json!({}));
+        let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--json"]);
+        let started = call.env("ANTHROPIC_API_KEY", secret).run().ok().data();
+        let end = sandbox.run_of(&started).ended();
+        let error = end["data"]["error"].as_str().unwrap();
+        assert!(error.starts_with("claude reported an error: yyyy"), "{error}");
+        assert!(!error.contains("sk-"), "{error}");
+        sandbox.assert_clean();
+        let found =
+            sandbox.program(["grep", "-rl", "sk-test", ".lattice", "--exclude=*.log"]).run();
+        assert_eq!(found.stdout, "");
+    }
 }

@@ -124,7 +124,7 @@ fn a_result_that_is_cut_in_the_middle_of_its_line_is_none() {
 fn records_before_the_engine_do_not_count() {
     let sandbox = Sandbox::new();
     let setup = format!("cat {}", stream("codex-fine"));
-    sandbox.install("codex", &["exit=0"]);
+    sandbox.install("codex", &["print=hello", "exit=0"]);
     sandbox.agent("codex", &json!({"setup": [setup]}));
     let end = sandbox.run_to_end("Agent");
     assert_eq!(end["data"]["reason"], "no_result", "{end}");

@@ -148,7 +148,6 @@ fn mute(what: &str) -> Failure {
 /// finds the channel closed, or else a reaper, at once.
 fn give_up(ctx: &Context, run: &RunId, mut channel: Channel, failure: Failure) -> Failure {
     if failure.code() == Code::VersionMismatch {
-        // It lives and speaks, and removes the directory before it leaves.
         call_off(&mut channel);
     }
     drop(channel);

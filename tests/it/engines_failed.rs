@@ -156,6 +156,23 @@ fn the_verdict_is_the_same_from_the_log() {
     }
 }
 
+/// Nobody saw how it ended, but what it had used is in its log.
+#[test]
+fn a_reaper_knows_the_usage_too() {
+    let sandbox = Sandbox::new();
+    let steps = [&format!("cat={}", stream("claude-fine")), "connect=main", "wait"];
+    sandbox.install("claude", &steps);
+    sandbox.agent("claude", &json!({"result_grace_seconds": 60}));
+    let run = sandbox.start("Agent");
+    let main = sandbox.socket.peer("main");
+    run.lose_supervisors(&main);
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    let end = run.ended();
+    assert_eq!(end["data"]["reason"], "supervisor_lost", "{end}");
+    assert_eq!(end["data"]["usage"]["cost_usd"], 0.0123, "{end}");
+    sandbox.assert_clean();
+}
+
 /// Neither whole nor, where a sentence is cut, in part.
 #[test]
 fn no_secret_is_told_with_the_engines_words() {

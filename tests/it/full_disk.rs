@@ -66,12 +66,15 @@ fn outside(disk: &Disk<'_>, name: &str) -> String {
 }
 
 #[test]
-fn an_end_without_room_keeps_the_worktree_and_is_told_later() {
+fn s13_an_end_without_room_keeps_the_worktree_and_is_told_later() {
     let sandbox = Sandbox::empty();
     let disk = match Disk::new(&sandbox, "4m") {
         Ok(disk) => disk,
         Err(reason) => {
-            return skipped("an_end_without_room_keeps_the_worktree_and_is_told_later", &reason);
+            return skipped(
+                "s13_an_end_without_room_keeps_the_worktree_and_is_told_later",
+                &reason,
+            );
         }
     };
     let filler = |name: &str| format!("fill=100000000:{}/{name}", disk.root.display());

@@ -50,7 +50,7 @@ fn a_read_only_directory() {
 }
 
 #[test]
-fn a_read_only_directory_with_a_dead_run_is_still_read() {
+fn m19_a_read_only_directory_with_a_dead_run_is_still_read() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");
@@ -63,7 +63,7 @@ fn a_read_only_directory_with_a_dead_run_is_still_read() {
         assert!(listed.stdout.contains("LAT-1"), "{listed}");
         assert!(run.terminal().is_none());
     } else {
-        skipped("a_read_only_directory_with_a_dead_run_is_still_read", "no mounts");
+        skipped("m19_a_read_only_directory_with_a_dead_run_is_still_read", "no mounts");
     }
     sandbox.lattice(["worker", "reap"]).run().ok();
     assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");

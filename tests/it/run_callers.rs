@@ -78,7 +78,7 @@ fn an_ordinary_caller() {
 }
 
 #[test]
-fn a_caller_that_ignores_the_death_of_its_children() {
+fn s12_a_caller_that_ignores_the_death_of_its_children() {
     called_through(&["env", "--ignore-signal=CHLD"]);
 }
 

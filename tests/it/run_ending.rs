@@ -10,7 +10,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::run_reap::reap;
 
 #[test]
-fn a_waiter_that_sleeps_is_in_nobodys_way() {
+fn s1_a_waiter_that_sleeps_is_in_nobodys_way() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");
@@ -44,7 +44,7 @@ fn a_waiter_ends_the_run_whose_supervisors_die() {
 }
 
 #[test]
-fn a_run_that_is_being_ended_is_shown_as_that_and_not_started_again() {
+fn s2_a_run_that_is_being_ended_is_shown_as_that_and_not_started_again() {
     let sandbox = Sandbox::new();
     let steps = ["write=precious:x", "connect=main", "wait"];
     sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
@@ -73,7 +73,7 @@ fn a_run_that_is_being_ended_is_shown_as_that_and_not_started_again() {
 }
 
 #[test]
-fn of_two_ends_that_a_merge_brought_together_the_first_counts() {
+fn m18_of_two_ends_that_a_merge_brought_together_the_first_counts() {
     let sandbox = Sandbox::new();
     sandbox.worker("Work", json!({"command": "exit 3"}));
     let run = sandbox.start("Work");

@@ -35,7 +35,7 @@ fn hooks_are_told_of_the_start_and_of_the_end() {
 }
 
 #[test]
-fn a_hook_is_told_of_an_end_that_a_reaper_wrote() {
+fn s5_a_hook_is_told_of_an_end_that_a_reaper_wrote() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let file = recording(&sandbox);
@@ -64,7 +64,7 @@ fn a_hook_runs_where_the_project_is_with_the_names_of_the_event() {
 }
 
 #[test]
-fn the_end_of_one_worker_starts_the_next() {
+fn f7_the_end_of_one_worker_starts_the_next() {
     let sandbox = Sandbox::new();
     sandbox.worker("First", json!({"command": "echo first", "worktree": true}));
     sandbox.worker(

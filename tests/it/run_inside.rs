@@ -35,7 +35,7 @@ fn the_cli_inside_speaks_of_the_main_project() {
 }
 
 #[test]
-fn a_worker_sees_its_run_and_may_not_wait_for_it() {
+fn m10_a_worker_sees_its_run_and_may_not_wait_for_it() {
     let sandbox = Sandbox::new();
     let script = "lattice worker ps --json; lattice worker reap --json; lattice worker wait $LATTICE_TASK_ID; echo $?";
     sandbox.worker("Look", json!({"command": script}));
@@ -164,7 +164,7 @@ fn a_report_is_kept_when_the_worker_fails() {
 }
 
 #[test]
-fn a_report_that_is_no_plain_file_is_not_followed() {
+fn s9_a_report_that_is_no_plain_file_is_not_followed() {
     for script in [
         "mkfifo $LATTICE_REPORT",
         "ln -s $HOME/secret $LATTICE_REPORT",

@@ -16,10 +16,10 @@ use crate::harness::strace::{self, Moment};
 use crate::harness::waiting::{SOON, skipped};
 
 #[test]
-fn the_cli_killed_at_any_moment_of_the_start() {
+fn f8_the_cli_killed_at_any_moment_of_the_start() {
     let sandbox = Sandbox::new();
     if !strace::available(&sandbox) {
-        return skipped("the_cli_killed_at_any_moment_of_the_start", "no strace");
+        return skipped("f8_the_cli_killed_at_any_moment_of_the_start", "no strace");
     }
     sandbox.worker("Quick", json!({"command": "exit 3", "worktree": true}));
     let start = || sandbox.lattice(["worker", "run", "Quick", "LAT-1"]);
@@ -125,8 +125,8 @@ fn the_shim_killed_at_any_moment_of_its_end() {
 }
 
 #[test]
-fn the_last_supervisor_killed_at_any_moment_of_its_end() {
-    the_shim_in_its_end("the_last_supervisor_killed_at_any_moment_of_its_end", true);
+fn s4_the_last_supervisor_killed_at_any_moment_of_its_end() {
+    the_shim_in_its_end("s4_the_last_supervisor_killed_at_any_moment_of_its_end", true);
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn many_reapers_write_one_end() {
 }
 
 #[test]
-fn a_daemon_without_environment_is_found_by_the_pipe_it_holds() {
+fn s21_a_daemon_without_environment_is_found_by_the_pipe_it_holds() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["spawn-env-i=daemon", "connect=main", "wait"]);
     let run = sandbox.start("Work");
@@ -162,7 +162,7 @@ fn a_daemon_without_environment_is_found_by_the_pipe_it_holds() {
 }
 
 #[test]
-fn a_bystander_is_not_touched() {
+fn s8_a_bystander_is_not_touched() {
     let sandbox = sandbox_with_daemons();
     // In the project's directory, with the user's environment, and not of the run.
     let bystander = sandbox.start_fake(&["connect=bystander", "wait"]);
@@ -198,7 +198,7 @@ fn a_term_to_a_supervisor_stops_the_run_in_order() {
 }
 
 #[test]
-fn a_worker_killed_in_its_setup_leaves_nothing() {
+fn s12_a_worker_killed_in_its_setup_leaves_nothing() {
     let sandbox = Sandbox::new();
     let line = sandbox.fake_line(&["connect=setup", "wait"]);
     let definition = json!({"command": "true", "setup": [line], "worktree": true});
@@ -220,7 +220,7 @@ fn a_worker_killed_in_its_setup_leaves_nothing() {
 }
 
 #[test]
-fn a_stopped_shim_does_not_stop_the_clock() {
+fn s3_a_stopped_shim_does_not_stop_the_clock() {
     let sandbox = Sandbox::new();
     sandbox.configure("workers", json!({"end_limit_seconds": 1}));
     let steps = ["spawn-setsid=a", "spawn-double-fork=b", "spawn-nohup=c", "connect=main", "wait"];

@@ -86,7 +86,7 @@ fn an_endless_printer_is_ended_in_time_with_a_small_log() {
 
 /// A reader that follows is overtaken by the hole, and goes on behind it.
 #[test]
-fn following_a_log_that_is_cut() {
+fn m15_following_a_log_that_is_cut() {
     let sandbox = Sandbox::new();
     let line = sandbox.fake_line(&["connect=main", "wait"]);
     sandbox.worker("Loud", capped(&format!("seq 1 100; {line}; seq 1 200000; echo the end")));
@@ -105,7 +105,7 @@ fn following_a_log_that_is_cut() {
 
 /// The warden goes on with the log of a shim that was killed, and counts what is missing.
 #[test]
-fn the_cap_outlives_the_shim() {
+fn m15_the_cap_outlives_the_shim() {
     let sandbox = Sandbox::new();
     let line = sandbox.fake_line(&["connect=main", "wait"]);
     sandbox.worker("Loud", capped(&format!("seq 1 100000; {line}")));
@@ -127,11 +127,11 @@ fn the_cap_outlives_the_shim() {
 
 /// Attack S13: the engine does not wait for a full disk, and what the disk did not take is counted.
 #[test]
-fn what_a_full_disk_did_not_take_is_counted() {
+fn s13_what_a_full_disk_did_not_take_is_counted() {
     let sandbox = Sandbox::empty();
     let disk = match Disk::new(&sandbox, "4m") {
         Ok(disk) => disk,
-        Err(reason) => return skipped("what_a_full_disk_did_not_take_is_counted", &reason),
+        Err(reason) => return skipped("s13_what_a_full_disk_did_not_take_is_counted", &reason),
     };
     let line = sandbox.fake_line(&["connect=main", "wait"]);
     let script = format!("echo first; {line}; seq 1 1000000; {line}; echo last");

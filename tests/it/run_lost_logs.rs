@@ -8,7 +8,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::{SOON, eventually};
 
 #[test]
-fn the_end_of_an_archived_task_goes_where_its_history_is() {
+fn f10_the_end_of_an_archived_task_goes_where_its_history_is() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");
@@ -29,7 +29,7 @@ fn the_end_of_an_archived_task_goes_where_its_history_is() {
 }
 
 #[test]
-fn a_log_that_is_gone_is_not_made_anew() {
+fn f10_a_log_that_is_gone_is_not_made_anew() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");
@@ -48,7 +48,7 @@ fn a_log_that_is_gone_is_not_made_anew() {
 }
 
 #[test]
-fn a_start_that_git_took_back_is_brought_again_with_its_end() {
+fn f8_a_start_that_git_took_back_is_brought_again_with_its_end() {
     let sandbox = Sandbox::new();
     let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
     let before = fs::read(&log).unwrap();
@@ -64,7 +64,7 @@ fn a_start_that_git_took_back_is_brought_again_with_its_end() {
 }
 
 #[test]
-fn a_directory_that_is_cleaned_away_under_a_live_run_costs_no_end() {
+fn f5_a_directory_that_is_cleaned_away_under_a_live_run_costs_no_end() {
     let sandbox = Sandbox::new();
     sandbox.worker("Work", json!({"command": sandbox.fake(&["connect=main", "wait"])}));
     let run = sandbox.start("Work");
@@ -82,7 +82,7 @@ fn a_directory_that_is_cleaned_away_under_a_live_run_costs_no_end() {
 }
 
 #[test]
-fn an_end_that_git_took_back_is_brought_again_and_not_made_up() {
+fn m6_an_end_that_git_took_back_is_brought_again_and_not_made_up() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");

@@ -6,7 +6,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::{SOON, eventually};
 
 #[test]
-fn a_run_started_inside_a_run_outlives_it() {
+fn f7_a_run_started_inside_a_run_outlives_it() {
     let sandbox = Sandbox::new();
     sandbox.worker(
         "Inner",
@@ -36,7 +36,7 @@ fn a_run_started_inside_a_run_outlives_it() {
 }
 
 #[test]
-fn the_outer_runs_daemons_die_and_the_inner_run_does_not() {
+fn f7_the_outer_runs_daemons_die_and_the_inner_run_does_not() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Inner", &["spawn-setsid=inner-daemon", "connect=inner", "wait"]);
     let script = format!(
@@ -88,7 +88,7 @@ fn nesting_has_a_limit() {
 }
 
 #[test]
-fn a_runs_own_markers_replace_those_of_the_outer_run() {
+fn f7_a_runs_own_markers_replace_those_of_the_outer_run() {
     let sandbox = Sandbox::new();
     let dump = sandbox.base.join("env").display().to_string();
     sandbox.fake_worker("Inner", &[&format!("env-dump={dump}"), "connect=inner", "wait"]);

@@ -87,7 +87,7 @@ fn a_signal_is_told_and_no_exit_code_is_made_up() {
 }
 
 #[test]
-fn an_engine_that_cannot_be_executed_is_no_exit_127() {
+fn m2_an_engine_that_cannot_be_executed_is_no_exit_127() {
     let sandbox = Sandbox::new();
     sandbox.write("tool", "#!/nonexistent/interpreter\n");
     sandbox.sh("chmod +x tool && git add tool && git commit -q -m Tool");
@@ -183,7 +183,7 @@ fn the_caller_may_set_another_limit() {
 }
 
 #[test]
-fn no_line_is_lost_to_a_reopened_stderr() {
+fn s6_no_line_is_lost_to_a_reopened_stderr() {
     let sandbox = Sandbox::new();
     let script =
         "echo one; echo two >&2; echo three > /dev/stderr; echo four > /dev/stdout; echo five";

@@ -63,7 +63,7 @@ fn a_live_run_is_not_reaped() {
 }
 
 #[test]
-fn a_clone_does_not_end_the_runs_of_its_origin() {
+fn f5_a_clone_does_not_end_the_runs_of_its_origin() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Work", &["connect=main", "wait"]);
     let run = sandbox.start("Work");
@@ -98,7 +98,7 @@ fn a_clone_does_not_end_the_runs_of_its_origin() {
 }
 
 #[test]
-fn another_store_or_host_is_left_to_force() {
+fn f9_another_store_or_host_is_left_to_force() {
     for key in ["store", "host"] {
         let sandbox = Sandbox::new();
         let run = dead_run(&sandbox);
@@ -155,7 +155,7 @@ fn after_a_reboot_a_reused_number_is_an_innocent() {
 }
 
 #[test]
-fn a_reused_number_in_the_same_boot_is_an_innocent_too() {
+fn s8_a_reused_number_in_the_same_boot_is_an_innocent_too() {
     let sandbox = Sandbox::new();
     let run = dead_run(&sandbox);
     let innocent = sandbox.start_fake(&["connect=innocent", "wait"]);
@@ -174,10 +174,10 @@ fn a_reused_number_in_the_same_boot_is_an_innocent_too() {
 }
 
 #[test]
-fn the_run_of_another_user_is_left_to_that_user() {
+fn s17_the_run_of_another_user_is_left_to_that_user() {
     if !rustix::process::geteuid().is_root() {
         return skipped(
-            "the_run_of_another_user_is_left_to_that_user",
+            "s17_the_run_of_another_user_is_left_to_that_user",
             "only root can give a file away",
         );
     }
@@ -194,7 +194,7 @@ fn the_run_of_another_user_is_left_to_that_user() {
 }
 
 #[test]
-fn garbage_is_removed_and_what_is_being_made_is_not() {
+fn s18_garbage_is_removed_and_what_is_being_made_is_not() {
     let sandbox = Sandbox::new();
     sandbox.worker("Work", json!({"command": "true", "worktree": true}));
     sandbox.run_to_end("Work");
@@ -225,11 +225,11 @@ fn garbage_is_removed_and_what_is_being_made_is_not() {
 }
 
 #[test]
-fn a_mount_in_the_worktree_is_not_emptied() {
+fn f11_a_mount_in_the_worktree_is_not_emptied() {
     let sandbox = Sandbox::new();
     let namespace = match Namespace::new(&sandbox, "true") {
         Ok(namespace) => namespace,
-        Err(reason) => return skipped("a_mount_in_the_worktree_is_not_emptied", &reason),
+        Err(reason) => return skipped("f11_a_mount_in_the_worktree_is_not_emptied", &reason),
     };
     let precious = sandbox.base.join("precious");
     fs::create_dir(&precious).unwrap();

@@ -22,7 +22,7 @@ fn edit(path: &std::path::Path, change: impl Fn(&mut Value)) {
 }
 
 #[test]
-fn a_run_of_a_newer_version_is_left_alone_and_named() {
+fn m9_a_run_of_a_newer_version_is_left_alone_and_named() {
     let sandbox = Sandbox::new();
     let run = dead_run(&sandbox);
     let spec = run.directory().join("spec.json");
@@ -47,7 +47,7 @@ fn a_run_of_a_newer_version_is_left_alone_and_named() {
 }
 
 #[test]
-fn a_torn_spec_is_set_aside_and_the_run_can_be_ended_by_a_word() {
+fn m9_a_torn_spec_is_set_aside_and_the_run_can_be_ended_by_a_word() {
     let sandbox = Sandbox::new();
     let run = dead_run(&sandbox);
     fs::write(run.directory().join("spec.json"), "{\"version\": 1, \"run_").unwrap();

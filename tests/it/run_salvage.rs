@@ -79,7 +79,7 @@ fn commits_are_saved_and_what_comes_on_top_of_them() {
 }
 
 #[test]
-fn a_commit_that_was_checked_out_of_sight_is_saved() {
+fn m7_a_commit_that_was_checked_out_of_sight_is_saved() {
     let sandbox = Sandbox::new();
     worker(
         &sandbox,
@@ -121,7 +121,7 @@ fn work_is_saved_however_the_run_ends() {
 }
 
 #[test]
-fn a_repository_without_identity_and_with_demanding_hooks_saves_too() {
+fn f4_a_repository_without_identity_and_with_demanding_hooks_saves_too() {
     let sandbox = Sandbox::new();
     worker(&sandbox, "echo 1 > one");
     sandbox.git(["config", "--unset", "user.name"]);
@@ -170,7 +170,7 @@ fn assert_kept(sandbox: &Sandbox, end: &Value, file: &str) {
 }
 
 #[test]
-fn an_embedded_repository_keeps_the_worktree() {
+fn f4_an_embedded_repository_keeps_the_worktree() {
     let sandbox = Sandbox::new();
     worker(&sandbox, "git init -q inner; echo precious > inner/file");
     let end = sandbox.run_to_end("Work");
@@ -179,7 +179,7 @@ fn an_embedded_repository_keeps_the_worktree() {
 }
 
 #[test]
-fn an_embedded_repository_with_a_commit_keeps_the_worktree() {
+fn f4_an_embedded_repository_with_a_commit_keeps_the_worktree() {
     let sandbox = Sandbox::new();
     worker(
         &sandbox,
@@ -189,7 +189,7 @@ fn an_embedded_repository_with_a_commit_keeps_the_worktree() {
 }
 
 #[test]
-fn an_unreadable_file_keeps_the_worktree() {
+fn f4_an_unreadable_file_keeps_the_worktree() {
     let sandbox = Sandbox::new();
     worker(&sandbox, "echo precious > secret; chmod 000 secret; test ! -r secret || exit 9");
     let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);

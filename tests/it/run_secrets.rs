@@ -26,7 +26,7 @@ fn assert_absent(planted: &[&str], place: &str, text: &str) {
 }
 
 #[test]
-fn planted_secrets_are_nowhere() {
+fn s23_planted_secrets_are_nowhere() {
     let sandbox = Sandbox::new();
     sandbox.write(".env", "TOKEN=planted-copy-4711\n");
     fs::create_dir_all(sandbox.project.join("conf/deep")).unwrap();
@@ -90,7 +90,7 @@ fn planted_secrets_are_nowhere() {
 
 /// Whoever ends the run for the dead does not know what was secret, so it quotes nothing.
 #[test]
-fn a_reaper_quotes_no_output() {
+fn s23_a_reaper_quotes_no_output() {
     let sandbox = Sandbox::new();
     let line = sandbox.fake_line(&["connect=main", "wait"]);
     sandbox.worker("Leak", json!({"command": format!("echo $SERVICE_TOKEN; {line}")}));

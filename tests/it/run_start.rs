@@ -26,7 +26,7 @@ fn slow_supervisor(sandbox: &Sandbox) -> (String, String) {
 }
 
 #[test]
-fn a_supervisor_that_is_slow_beyond_patience_starts_nothing_later() {
+fn f1_a_supervisor_that_is_slow_beyond_patience_starts_nothing_later() {
     let sandbox = Sandbox::new();
     sandbox.worker("Work", json!({"command": sandbox.fake(&["connect=main"]), "worktree": true}));
     let (lattice, shim) = slow_supervisor(&sandbox);
@@ -64,10 +64,10 @@ fn a_supervisor_that_is_slow_within_patience_is_waited_for() {
 }
 
 #[test]
-fn the_cli_interrupted_at_any_moment_of_the_start() {
+fn s20_the_cli_interrupted_at_any_moment_of_the_start() {
     let sandbox = Sandbox::new();
     if !strace::available(&sandbox) {
-        return skipped("the_cli_interrupted_at_any_moment_of_the_start", "no strace");
+        return skipped("s20_the_cli_interrupted_at_any_moment_of_the_start", "no strace");
     }
     sandbox.worker("Quick", json!({"command": "exit 3", "worktree": true}));
     let start = || sandbox.lattice(["worker", "run", "Quick", "LAT-1"]);
@@ -183,7 +183,7 @@ fn an_agents_sandbox_is_told_from_an_ordinary_place() {
 }
 
 #[test]
-fn a_stop_before_anything_has_begun_is_heard() {
+fn s11_a_stop_before_anything_has_begun_is_heard() {
     let sandbox = Sandbox::new();
     sandbox.worker(
         "Work",

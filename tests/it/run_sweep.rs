@@ -38,7 +38,7 @@ fn daemons_that_ignore_term_are_swept_too() {
 }
 
 #[test]
-fn what_is_swept_is_asked_first() {
+fn s22_what_is_swept_is_asked_first() {
     let sandbox = Sandbox::new();
     let daemon = "trap 'echo cleaned up; exit' TERM; echo ready; while :; do sleep 0.01; done";
     let script = format!(
@@ -70,7 +70,7 @@ fn a_process_that_never_stands_still_is_caught() {
 }
 
 #[test]
-fn a_daemon_of_a_setup_command_is_swept() {
+fn s12_a_daemon_of_a_setup_command_is_swept() {
     let sandbox = Sandbox::new();
     let line = sandbox.fake_line(&["spawn-setsid=daemon", "connect=setup", "wait"]);
     let setup = json!([line]);

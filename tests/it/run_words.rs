@@ -207,7 +207,7 @@ fn an_unknown_run_is_not_found_and_nothing_is_written() {
 
 /// Attack S10: the box is closed before the record is published.
 #[test]
-fn words_that_come_while_the_end_is_written_are_told_how_it_ended() {
+fn s10_words_that_come_while_the_end_is_written_are_told_how_it_ended() {
     let sandbox = Sandbox::new();
     let (run, main) = waiting(&sandbox);
     // The shim stands in E3, before the append; its record is published.

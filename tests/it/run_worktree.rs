@@ -135,7 +135,7 @@ fn a_linked_worktree_of_the_user_can_be_the_project() {
 }
 
 #[test]
-fn the_users_hooks_are_not_run_for_our_worktrees() {
+fn s16_the_users_hooks_are_not_run_for_our_worktrees() {
     let sandbox = Sandbox::new();
     let hook = sandbox.project.join(".git/hooks/post-checkout");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
@@ -149,7 +149,7 @@ fn the_users_hooks_are_not_run_for_our_worktrees() {
 }
 
 #[test]
-fn a_users_unplugged_worktree_keeps_its_entry() {
+fn f11_a_users_unplugged_worktree_keeps_its_entry() {
     let sandbox = Sandbox::new();
     sandbox.git(["worktree", "add", "-q", "--detach", "../unplugged"]);
     fs::rename(sandbox.base.join("unplugged"), sandbox.base.join("elsewhere")).unwrap();

@@ -249,7 +249,7 @@ fn stop_ends_the_run_and_tells_it() {
 }
 
 #[test]
-fn stop_is_heard_during_setup() {
+fn s11_stop_is_heard_during_setup() {
     let sandbox = Sandbox::new();
     let line = sandbox.fake_line(&["connect=setup", "wait"]);
     sandbox.worker("Check", json!({"command": "true", "setup": [line], "worktree": true}));

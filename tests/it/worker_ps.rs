@@ -194,7 +194,7 @@ fn the_json_of_ps_is_what_it_was() {
 
 /// From the append to the answer nothing of the terminal may take the command away, and its line neither.
 #[test]
-fn an_interrupt_waits_while_a_start_is_written() {
+fn s20_an_interrupt_waits_while_a_start_is_written() {
     let sandbox = Sandbox::new();
     sandbox.fake_worker("Check", &["connect=main", "wait"]);
     let key = format!(".lattice/locks/events_{}.lock", sandbox.task);

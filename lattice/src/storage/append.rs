@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_fit_leaves_nothing() {
+    fn s13_a_line_that_does_not_fit_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("t.jsonl");
         fs_err::write(&log, "{}\n").unwrap();

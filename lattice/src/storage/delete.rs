@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_up_what_is_closed() {
+    fn m17_opens_up_what_is_closed() {
         let (_dir, tree) = filled();
         for (path, mode) in [("a/b", 0o555), ("a", 0o000)] {
             fs_err::set_permissions(tree.join(path), PermissionsExt::from_mode(mode)).unwrap();
@@ -319,7 +319,7 @@ mod tests {
     /// Runs [`in_a_namespace_with_mounts`] where mounts harm nobody. Refused without user namespaces: then skipped.
     #[test]
     #[cfg(target_os = "linux")]
-    fn mounts_are_found_and_survive() {
+    fn f11_mounts_are_found_and_survive() {
         let (dir, _tree) = filled();
         let script = "mkdir tree/m 'tree/with blank' bound && echo kept > bound/file \
             && mount -t tmpfs none tree/m && touch tree/m/file && mount --bind bound 'tree/with blank' || exit 77
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    #[ignore = "run by `mounts_are_found_and_survive` in a namespace of its own"]
+    #[ignore = "run by `f11_mounts_are_found_and_survive` in a namespace of its own"]
     fn in_a_namespace_with_mounts() {
         let tree = std::env::current_dir().unwrap().join("tree");
         fs_err::write("entered", "").unwrap();

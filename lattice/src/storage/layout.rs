@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worktree_belongs_to_its_project() {
+    fn f5_a_worktree_belongs_to_its_project() {
         let dirs = ["p/.lattice", "p/.lattice/worktrees/w/.lattice", "p/.lattice/worktrees/w/src"];
         check(&dirs, "p/.lattice/worktrees/w/src", None, Some("p"));
         check(&dirs, "p", Some("BASE/p/.lattice/worktrees/w"), Some("p"));

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn root_keeps_the_owner() {
+    fn s17_root_keeps_the_owner() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f.json");
         replace(&path, b"1").unwrap();

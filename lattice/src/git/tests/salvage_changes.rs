@@ -51,7 +51,7 @@ fn an_emptied_worktree_is_a_change() {
 }
 
 #[test]
-fn leftover_locks_are_in_nobodys_way() {
+fn s7_leftover_locks_are_in_nobodys_way() {
     let run = Run::new();
     run.write("a.txt", "two\n");
     write(&run.entry().unwrap().join("index.lock"), "");

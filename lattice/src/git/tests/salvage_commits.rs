@@ -104,7 +104,7 @@ fn refs_and_autostashes_of_the_worktree_alone_are_kept() {
 }
 
 #[test]
-fn a_worktree_deleted_by_hand_still_gives_its_commits() {
+fn m8_a_worktree_deleted_by_hand_still_gives_its_commits() {
     let run = Run::new();
     let made = run.commit("b.txt");
     fs_err::remove_dir_all(&run.worktree).unwrap();

@@ -48,7 +48,7 @@ fn a_repository_made_in_a_tracked_directory_is_a_veto() {
 }
 
 #[test]
-fn failures_of_git_are_vetoes() {
+fn f4_failures_of_git_are_vetoes() {
     let run = Run::new();
     run.commit("b.txt");
     run.write("a.txt", "two\n");

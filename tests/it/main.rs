@@ -121,6 +121,9 @@ mod test_runner;
 /// Runs, and what they leave, of other versions of the programs.
 mod upgrade;
 
+/// `worker schema`, `new` and `add`.
+mod worker_definitions;
+
 /// `worker run --dry-run`.
 mod worker_dry_run;
 

@@ -5,7 +5,8 @@ use clap::Subcommand;
 use lattice::model::failure::Result;
 
 use super::{
-    apply, complete, diff, fail, list, logs, prune, ps, reap, refs, rerun, run, show, stop, wait,
+    apply, complete, diff, fail, list, logs, prune, ps, reap, refs, rerun, run, schema, show, stop,
+    wait,
 };
 use crate::cli::session::Session;
 
@@ -32,6 +33,7 @@ pub(crate) enum WorkerCommand {
     Apply(apply::ApplyArgs),
     Refs(refs::RefsArgs),
     Prune(prune::PruneArgs),
+    Schema(schema::SchemaArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -63,5 +65,6 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Apply(args) => apply::apply(session, &args),
         WorkerCommand::Refs(args) => refs::refs(session, &args),
         WorkerCommand::Prune(args) => prune::prune(session, &args),
+        WorkerCommand::Schema(args) => schema::schema(session, &args),
     }
 }

@@ -15,6 +15,7 @@ mod refs;
 mod report;
 mod rerun;
 mod run;
+mod schema;
 mod show;
 mod stop;
 mod tail;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::keys::{ENGINES, ENV_KEYS, KEYS, LIMIT_KEYS, LONGEST_NAME, ON_CHANGES, REPORT_FROM};
 use super::nearest::nearest;
 use super::reader::{Reader, kind};
 use super::types::{
@@ -13,47 +14,10 @@ use super::types::{
 };
 use crate::model::actor;
 
-const KEYS: &[&str] = &[
-    "name",
-    "description",
-    "actor",
-    "engine",
-    "command",
-    "worktree",
-    "timeout_minutes",
-    "idle_timeout_minutes",
-    "grace_seconds",
-    "result_grace_seconds",
-    "setup",
-    "setup_timeout_minutes",
-    "copy",
-    "link",
-    "env",
-    "prompt_file",
-    "model",
-    "args",
-    "artifact_role",
-    "report_prefix",
-    "report_dir",
-    "report_from",
-    "on_changes",
-    "log_tail",
-    "limits",
-    "sandbox",
-    "submodules",
-];
-const LIMIT_KEYS: &[&str] = &["log_bytes", "memory_mb"];
-const ENV_KEYS: &[&str] = &["keep", "drop", "set", "inherit"];
-
-const MINUTE: f64 = 60.0;
-/// A week.
-const MOST_MINUTES: f64 = 10_080.0;
-const MOST_GRACE_SECONDS: f64 = 3600.0;
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(10);
 const DEFAULT_SETUP_TIMEOUT: Duration = Duration::from_mins(5);
 const DEFAULT_RESULT_GRACE: Duration = Duration::from_secs(15);
 const DEFAULT_ACTOR: &str = "agent:worker";
-const LONGEST_NAME: usize = 64;
 
 /// A definition, or everything that is wrong with it.
 pub fn parse(bytes: &[u8]) -> Result<Definition, Vec<Problem>> {
@@ -84,18 +48,12 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         engine,
         command: command(reader, engine),
         worktree,
-        timeout: reader
-            .duration("timeout_minutes", MINUTE, false, MOST_MINUTES)
-            .unwrap_or(DEFAULT_TIMEOUT),
-        result_grace: reader
-            .duration("result_grace_seconds", 1.0, true, MOST_GRACE_SECONDS)
-            .unwrap_or(DEFAULT_RESULT_GRACE),
-        idle_timeout: reader.duration("idle_timeout_minutes", MINUTE, false, MOST_MINUTES),
-        grace: reader.duration("grace_seconds", 1.0, true, MOST_GRACE_SECONDS),
+        timeout: reader.minutes("timeout_minutes").unwrap_or(DEFAULT_TIMEOUT),
+        result_grace: reader.seconds("result_grace_seconds").unwrap_or(DEFAULT_RESULT_GRACE),
+        idle_timeout: reader.minutes("idle_timeout_minutes"),
+        grace: reader.seconds("grace_seconds"),
         setup: reader.texts("setup"),
-        setup_timeout: reader
-            .duration("setup_timeout_minutes", MINUTE, false, MOST_MINUTES)
-            .unwrap_or(DEFAULT_SETUP_TIMEOUT),
+        setup_timeout: reader.minutes("setup_timeout_minutes").unwrap_or(DEFAULT_SETUP_TIMEOUT),
         copy: carried(reader, "copy", worktree),
         link: carried(reader, "link", worktree),
         env: env(reader),
@@ -150,10 +108,9 @@ fn actor_name(reader: &mut Reader<'_>) -> String {
 }
 
 fn engine(reader: &mut Reader<'_>) -> EngineKind {
-    let Some(name) = reader.text("engine") else { return EngineKind::Script };
+    let Some(name) = reader.word("engine") else { return EngineKind::Script };
     EngineKind::parse(&name).unwrap_or_else(|| {
-        let known = EngineKind::ALL.map(EngineKind::name);
-        let meant = nearest(&name, &known).expect("there are engines");
+        let meant = nearest(&name, &ENGINES).expect("there are engines");
         reader.problem("engine", format!("{name:?} is not an engine; did you mean {meant:?}?"));
         EngineKind::Script
     })
@@ -215,31 +172,20 @@ fn overlaps(path: &Path, others: &[PathBuf]) -> bool {
 }
 
 fn on_changes(reader: &mut Reader<'_>) -> OnChanges {
-    match reader.text("on_changes").as_deref() {
-        None | Some("keep") => OnChanges::Keep,
+    match reader.one_of("on_changes", ON_CHANGES) {
         Some("discard") => OnChanges::Discard,
-        Some(other) => {
-            reader.problem("on_changes", format!("must be \"keep\" or \"discard\", not {other:?}"));
-            OnChanges::Keep
-        }
+        _ => OnChanges::Keep,
     }
 }
 
 fn report_from(reader: &mut Reader<'_>, engine: EngineKind) -> ReportFrom {
-    match reader.text("report_from").as_deref() {
-        None | Some("file") => ReportFrom::File,
+    match reader.one_of("report_from", REPORT_FROM) {
         Some("final_message") if engine == EngineKind::Script => {
             reader.problem("report_from", "needs an engine that has messages, not a script");
             ReportFrom::File
         }
         Some("final_message") => ReportFrom::FinalMessage,
-        Some(other) => {
-            reader.problem(
-                "report_from",
-                format!("must be \"file\" or \"final_message\", not {other:?}"),
-            );
-            ReportFrom::File
-        }
+        _ => ReportFrom::File,
     }
 }
 

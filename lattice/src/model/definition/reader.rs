@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::keys::{Key, MOST_GRACE_SECONDS, MOST_MINUTES};
 use super::nearest::nearest;
 use super::types::Problem;
 
@@ -36,12 +37,27 @@ impl<'a> Reader<'a> {
 
     /// A text; an empty one is as good as absent.
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        self.word(key).filter(|text| !text.is_empty())
+    }
+
+    /// A text that may not be empty: that is for the caller to say.
+    pub(super) fn word(&mut self, key: &str) -> Option<String> {
         let value = self.value(key)?;
         let Value::String(text) = value else {
             self.problem(key, format!("must be a string, not {}", kind(&value)));
             return None;
         };
-        self.checked_text(key, text).filter(|text| !text.is_empty())
+        self.checked_text(key, text)
+    }
+
+    pub(super) fn one_of(&mut self, key: &str, words: &[&'static str]) -> Option<&'static str> {
+        let given = self.word(key)?;
+        let found = words.iter().copied().find(|word| *word == given);
+        if found.is_none() {
+            let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+            self.problem(key, format!("must be {}, not {given:?}", quoted.join(" or ")));
+        }
+        found
     }
 
     /// No program, path or variable can have a NUL in it.
@@ -75,20 +91,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number of `unit` seconds above zero, or not below it if `zero` is allowed, and at most `most`.
-    pub(super) fn duration(
-        &mut self,
-        key: &str,
-        unit: f64,
-        zero: bool,
-        most: f64,
-    ) -> Option<Duration> {
+    /// A number of minutes above zero, at most a week.
+    pub(super) fn minutes(&mut self, key: &str) -> Option<Duration> {
+        self.duration(key, 60.0, false, MOST_MINUTES)
+    }
+
+    /// A number of seconds, at most an hour.
+    pub(super) fn seconds(&mut self, key: &str) -> Option<Duration> {
+        self.duration(key, 1.0, true, MOST_GRACE_SECONDS)
+    }
+
+    fn duration(&mut self, key: &str, unit: f64, zero: bool, most: u32) -> Option<Duration> {
         let value = self.value(key)?;
         let number = match &value {
             Value::Number(number) => number.as_f64(),
             _ => None,
         };
-        let in_range = |number: &f64| (*number > 0.0 || zero && *number == 0.0) && *number <= most;
+        let in_range =
+            |number: &f64| (*number > 0.0 || zero && *number == 0.0) && *number <= f64::from(most);
         let duration = number
             .filter(in_range)
             .and_then(|number| Duration::try_from_secs_f64(number * unit).ok());
@@ -165,9 +185,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Whatever was not taken is unknown, comments excepted.
-    pub(super) fn finish(self, known: &[&str]) {
+    pub(super) fn finish(self, known: &[Key]) {
+        let known: Vec<&str> = known.iter().map(|key| key.name).collect();
         for key in self.map.keys().filter(|key| *key != "$schema" && !key.starts_with("x_")) {
-            let message = match nearest(key, known) {
+            let message = match nearest(key, &known) {
                 Some(meant) => format!("is not a key that Lattice knows; did you mean {meant:?}?"),
                 None => "is not a key that Lattice knows".to_owned(),
             };

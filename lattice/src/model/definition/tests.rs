@@ -274,7 +274,8 @@ fn the_shipped_definitions_are_valid() {
     let mut count = 0;
     for child in fs_err::read_dir(directory).unwrap() {
         let path = child.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "json") {
+        let is_hidden = path.file_name().unwrap().as_encoded_bytes().starts_with(b".");
+        if path.extension().is_some_and(|extension| extension == "json") && !is_hidden {
             let found = parse(&fs_err::read(&path).unwrap())
                 .unwrap_or_else(|problems| panic!("{path:?}: {problems:?}"));
             assert_eq!(path.file_stem().unwrap().to_str(), Some(found.name.as_str()));

@@ -33,6 +33,8 @@ mod tracker_wreckage;
 
 /// Completions, manual pages, versions.
 mod cli_completions;
+/// Every command's answers, refusals and help, as transcripts.
+mod output;
 
 /// Task locks against other processes' flock(2).
 mod storage_locks;

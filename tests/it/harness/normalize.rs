@@ -40,6 +40,13 @@ impl Names {
         out
     }
 
+    /// The last six characters of every event so far, by which people call runs, with a label of that width.
+    pub fn tails(&self) -> Vec<(String, String)> {
+        let events = self.labels.iter().filter(|(id, _)| id.starts_with("ev_"));
+        let tail = |id: &str| id[id.len() - 6..].to_owned();
+        events.map(|(id, label)| (tail(id), format!("<~{}", &label[1..]))).collect()
+    }
+
     /// The length and the label of what `text` begins with, if that changes from run to run.
     fn token(&mut self, text: &str) -> Option<(usize, String)> {
         if let Some(length) = time(text) {

@@ -212,6 +212,11 @@ impl Sandbox {
         self.names.borrow_mut().normalize(text)
     }
 
+    /// The short forms of the identifiers in all texts that were normalized, with labels.
+    pub fn tails(&self) -> Vec<(String, String)> {
+        self.names.borrow().tails()
+    }
+
     /// Live processes that were started here, other than commands that a test still reads from.
     pub fn processes(&self) -> Vec<String> {
         carrying(&self.marker).iter().map(|process| describe(process.pid)).collect()

@@ -128,6 +128,8 @@ mod worker_definitions;
 
 /// `worker run --dry-run`.
 mod worker_dry_run;
+/// `worker env`.
+mod worker_env;
 
 /// `worker ps` for a person, `--watch`, and what is shown while a command waits.
 mod worker_ps;

@@ -22,13 +22,16 @@ use crate::render::worker::suffix;
 const ENDED: usize = 20;
 const HELP: usize = 60;
 
+/// Commands whose NAME is a worker's.
+const WITH_WORKER: [&str; 2] = ["run", "env"];
+
 /// Teaches every argument by the name of its value, wherever in the tree of commands it stands.
 pub(crate) fn teach(command: Command) -> Command {
-    let is_run = command.get_name() == "run";
-    command.mut_args(|arg| teach_arg(arg, is_run)).mut_subcommands(teach)
+    let names_worker = WITH_WORKER.contains(&command.get_name());
+    command.mut_args(|arg| teach_arg(arg, names_worker)).mut_subcommands(teach)
 }
 
-fn teach_arg(arg: Arg, of_run: bool) -> Arg {
+fn teach_arg(arg: Arg, names_worker: bool) -> Arg {
     let name = match arg.get_value_names() {
         Some([name]) => name.to_string(),
         _ => arg.get_id().as_str().to_uppercase(),
@@ -38,7 +41,7 @@ fn teach_arg(arg: Arg, of_run: bool) -> Arg {
         "RUN|TASK" | "TASK|RUN" => ArgValueCompleter::new(runs_and_tasks),
         "RUN" => ArgValueCompleter::new(runs),
         "STATUS" => ArgValueCompleter::new(statuses),
-        "NAME" if of_run => ArgValueCompleter::new(workers),
+        "NAME" if names_worker => ArgValueCompleter::new(workers),
         _ => return arg,
     };
     arg.add(completer)

@@ -10,4 +10,5 @@ pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod task_run;
 pub(crate) mod usage;
+pub(crate) mod variables;
 pub(crate) mod worker;

@@ -8,6 +8,7 @@ use nix::unistd::Uid;
 use super::context::Context;
 use super::directory::RunDir;
 use super::place::Place;
+use super::surroundings;
 use crate::model::definition::Definition;
 use crate::model::engine::argv::{self, Run};
 use crate::model::engine::preset::{self, Preset, Travel, When};
@@ -15,7 +16,7 @@ use crate::model::engine::prompt::{self, NAMES, Unknown, Values};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::reduce::Snapshot;
 use crate::model::run::Spec;
-use crate::process::env::{self, Rules};
+use crate::process::env;
 use crate::process::helper::Helpers;
 
 /// No engine takes more; gemini drops what is behind it.
@@ -122,12 +123,7 @@ pub(super) fn refuse_surroundings(
     preset: &Preset,
     definition: &Definition,
 ) -> Result<()> {
-    let rules = Rules {
-        keep: &definition.env.keep,
-        drop: &definition.env.drop,
-        set: &definition.env.set,
-        inherit: definition.env.inherit,
-    };
+    let rules = surroundings::rules_of(definition);
     let env = env::engine_env(&ctx.caller_env, &rules, &[]);
     match preset.refusals.iter().find(|refusal| holds(refusal.when, preset, definition, &env)) {
         None => Ok(()),

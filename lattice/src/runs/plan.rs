@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::directory::RunDir;
 use super::surroundings;
 use crate::model::command_line::quoted;
+use crate::model::definition::EngineKind;
 use crate::model::duration;
 use crate::model::run::Spec;
 use crate::process::env::{self, Action};
@@ -31,8 +31,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(spec: Spec, layout: &Layout, caller: &[(OsString, OsString)]) -> Self {
-        let run = RunDir::at(layout.run_dir(&spec.run_id));
-        let environment = environment(&spec, &run, caller);
+        let environment = environment(&spec, caller);
         Self { environment, log_path: layout.dir.join(&spec.log_path), spec }
     }
 
@@ -49,13 +48,14 @@ impl Plan {
     }
 }
 
-fn environment(spec: &Spec, run: &RunDir, caller: &[(OsString, OsString)]) -> Environment {
+fn environment(spec: &Spec, caller: &[(OsString, OsString)]) -> Environment {
     let mut found = Environment { inherited: Vec::new(), dropped: Vec::new(), added: Vec::new() };
-    let added = surroundings::added(spec, run);
+    let engine = EngineKind::parse(&spec.engine).unwrap_or(EngineKind::Script);
+    let added = surroundings::names(engine, spec.worktree_path.is_some());
     for (name, action) in env::explain(caller, &surroundings::rules(spec), &added) {
         match action {
-            Action::Keep => found.inherited.push(name),
-            Action::Set => found.added.push(name),
+            Action::Keep(_) => found.inherited.push(name),
+            Action::Set(_) => found.added.push(name),
             // Those of an outer run are replaced, or mean nothing here.
             Action::Drop(_) if name.starts_with("LATTICE_") => {}
             Action::Drop(why) => found.dropped.push((name, why)),

@@ -110,7 +110,8 @@ pub fn archived(task: &str) -> Failure {
     .hint("take it out of the archive first, or run the worker on another task")
 }
 
-fn valid(found: &Found) -> Result<Definition> {
+/// A definition that a run may be made of.
+pub fn valid(found: &Found) -> Result<Definition> {
     match &found.result {
         Ok(definition) => Ok(definition.clone()),
         Err(problems) => {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use super::context::{COOKIE, DEPTH};
 use super::directory::RunDir;
+use crate::model::definition::{Definition, EngineKind};
 use crate::model::engine::preset;
 use crate::model::run::Spec;
 use crate::process::env::Rules;
@@ -15,6 +16,39 @@ pub fn rules(spec: &Spec) -> Rules<'_> {
         set: &spec.env_set,
         inherit: spec.env_inherit,
     }
+}
+
+/// The same before there is a run.
+pub fn rules_of(definition: &Definition) -> Rules<'_> {
+    Rules {
+        keep: &definition.env.keep,
+        drop: &definition.env.drop,
+        set: &definition.env.set,
+        inherit: definition.env.inherit,
+    }
+}
+
+/// The names that [`added`] gives values to, and what they are for.
+pub fn names(engine: EngineKind, worktree: bool) -> Vec<(&'static str, &'static str)> {
+    let mut names = vec![
+        ("LATTICE_ROOT", "the project"),
+        ("LATTICE_DIR", "its .lattice"),
+        ("LATTICE_TASK_ID", "the task"),
+        ("LATTICE_COMMIT_SHA", "the commit"),
+        (COOKIE, "the run"),
+        ("LATTICE_ACTOR", "who its events are by"),
+        ("LATTICE_WORKER", "the worker's name"),
+        ("LATTICE_REPORT", "where to write the report"),
+        ("TMPDIR", "a directory of the run, gone afterwards"),
+        (DEPTH, "how many runs deep it is"),
+        ("PWD", "the directory that it works in"),
+    ];
+    if worktree {
+        names.push(("LATTICE_WORKTREE", "its worktree"));
+    }
+    let preset = preset::preset(engine);
+    names.extend(preset.env.iter().map(|(name, _)| (*name, "the engine needs it")));
+    names
 }
 
 pub fn added(spec: &Spec, run: &RunDir) -> Vec<(String, OsString)> {

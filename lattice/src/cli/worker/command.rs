@@ -5,8 +5,8 @@ use clap::Subcommand;
 use lattice::model::failure::Result;
 
 use super::{
-    apply, complete, diff, fail, list, logs, prune, ps, reap, refs, rerun, run, schema, show, stop,
-    wait,
+    apply, complete, diff, env, fail, list, logs, prune, ps, reap, refs, rerun, run, schema, show,
+    stop, wait,
 };
 use crate::cli::session::Session;
 
@@ -33,6 +33,7 @@ pub(crate) enum WorkerCommand {
     Apply(apply::ApplyArgs),
     Refs(refs::RefsArgs),
     Prune(prune::PruneArgs),
+    Env(env::EnvArgs),
     Schema(schema::SchemaArgs),
 }
 
@@ -65,6 +66,7 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Apply(args) => apply::apply(session, &args),
         WorkerCommand::Refs(args) => refs::refs(session, &args),
         WorkerCommand::Prune(args) => prune::prune(session, &args),
+        WorkerCommand::Env(args) => env::env(session, &args),
         WorkerCommand::Schema(args) => schema::schema(session, &args),
     }
 }

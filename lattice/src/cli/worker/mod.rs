@@ -5,6 +5,7 @@ pub(crate) mod command;
 mod complete;
 mod diff;
 mod duration;
+mod env;
 mod fail;
 mod list;
 mod logs;

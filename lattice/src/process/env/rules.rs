@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use super::git_config::with_attached_gc;
 use super::table::{TABLE, Verdict, When};
 
 pub type Variable = (OsString, OsString);
@@ -22,12 +23,18 @@ pub struct Rules<'a> {
 /// What becomes of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Inherited from the caller.
-    Keep,
+    /// Inherited from the caller, because of this.
+    Keep(&'static str),
     /// Not inherited, for this reason.
     Drop(&'static str),
     /// Given its value by us or by the definition.
-    Set,
+    Set(&'static str),
+}
+
+impl Action {
+    pub fn is_keep(self) -> bool {
+        matches!(self, Self::Keep(_))
+    }
 }
 
 /// Nobody sits at an engine's terminal.
@@ -46,7 +53,7 @@ pub fn engine_env(
 ) -> Vec<Variable> {
     let mut env = BTreeMap::new();
     for (name, value) in caller {
-        if inherited(name, caller, rules) == Action::Keep
+        if inherited(name, caller, rules).is_keep()
             && let Some(value) = cleaned(name, value, caller)
         {
             env.insert(name.clone(), value);
@@ -74,34 +81,58 @@ pub fn dropped_names(caller: &[Variable], rules: &Rules<'_>) -> Vec<String> {
     names
 }
 
-/// What becomes of every variable, sorted by name.
+/// What becomes of every variable, sorted by name. `added`: what the run adds, and what for.
 pub fn explain(
     caller: &[Variable],
     rules: &Rules<'_>,
-    added: &[(String, OsString)],
+    added: &[(&str, &'static str)],
 ) -> Vec<(String, Action)> {
     let text = |name: &OsStr| name.to_string_lossy().into_owned();
-    let mut all: BTreeMap<String, Action> =
-        caller.iter().map(|(name, _)| (text(name), inherited(name, caller, rules))).collect();
-    for (name, _) in engine_env(&[], rules, added) {
-        let name = text(&name);
-        let default =
-            DEFAULTS.iter().any(|(default, _)| *default == name) && !rules.set.contains_key(&name);
-        if !default || all.get(&name) != Some(&Action::Keep) {
-            all.insert(name, Action::Set);
+    let mut all: BTreeMap<String, Action> = caller
+        .iter()
+        .map(|(name, value)| (text(name), of_inherited(name, value, caller, rules)))
+        .collect();
+    for (name, _) in DEFAULTS {
+        if !all.get(*name).is_some_and(|action| action.is_keep()) {
+            all.insert((*name).to_owned(), Action::Set("nobody sits at an engine's terminal"));
+        }
+    }
+    for (name, why) in added {
+        all.insert((*name).to_owned(), Action::Set(why));
+    }
+    let settable = rules.set.keys().filter(|name| !name.starts_with(OWN));
+    all.extend(settable.map(|name| (name.clone(), Action::Set("the definition sets it"))));
+    for variable in with_attached_gc(engine_env(caller, rules, &[])) {
+        let name = text(&variable.0);
+        let is_given = caller.contains(&variable) || rules.set.contains_key(&name);
+        if name.starts_with("GIT_CONFIG_") && (name == "GIT_CONFIG_COUNT" || !is_given) {
+            all.insert(name, Action::Set("no collection of garbage in git detaches itself"));
         }
     }
     all.into_iter().collect()
+}
+
+fn of_inherited(name: &OsStr, value: &OsStr, caller: &[Variable], rules: &Rules<'_>) -> Action {
+    let action = inherited(name, caller, rules);
+    match cleaned(name, value, caller) {
+        _ if !action.is_keep() => action,
+        Some(left) if left == value => action,
+        Some(_) if name == "PATH" => {
+            Action::Keep("without the directories that codex deletes when it exits")
+        }
+        Some(_) => Action::Keep("without its debug port, which can be bound once"),
+        None => Action::Drop("holds nothing but a debug port, which can be bound once"),
+    }
 }
 
 /// A definition's `keep` wins over its `drop`, and both over the table.
 pub(super) fn inherited(name: &OsStr, caller: &[Variable], rules: &Rules<'_>) -> Action {
     // Every name that a rule can mean is ASCII.
     let Some(name) = name.to_str() else {
-        return if rules.inherit { Action::Keep } else { Action::Drop(NOT_LISTED) };
+        return if rules.inherit { Action::Keep(PLAIN) } else { Action::Drop(NOT_LISTED) };
     };
     if rules.keep.iter().any(|pattern| matches(pattern, name)) {
-        Action::Keep
+        Action::Keep("the definition keeps it")
     } else if !rules.inherit {
         Action::Drop(NOT_LISTED)
     } else if rules.drop.iter().any(|pattern| matches(pattern, name)) {
@@ -111,17 +142,18 @@ pub(super) fn inherited(name: &OsStr, caller: &[Variable], rules: &Rules<'_>) ->
     }
 }
 
+const PLAIN: &str = "no rule concerns it";
 const NOT_LISTED: &str = "the definition inherits only what it lists";
 
 fn by_table(name: &str, caller: &[Variable]) -> Action {
-    let mut action = Action::Keep;
+    let mut action = Action::Keep(PLAIN);
     for rule in TABLE {
         if !rule.patterns.iter().any(|pattern| matches(pattern, name)) || !holds(rule.when, caller)
         {
             continue;
         }
         match rule.verdict {
-            Verdict::Keep => return Action::Keep,
+            Verdict::Keep => return Action::Keep(rule.why),
             Verdict::Drop => action = Action::Drop(rule.why),
         }
     }

@@ -49,7 +49,7 @@ fn plain() -> Defined {
 }
 
 fn handed_on(name: &str, caller: &[(&str, &str)]) -> bool {
-    inherited(OsStr::new(name), &env(caller), &plain().rules()) == Action::Keep
+    inherited(OsStr::new(name), &env(caller), &plain().rules()).is_keep()
 }
 
 /// One line for each row of the findings: a name of the row, and whether it is handed on.
@@ -280,20 +280,44 @@ fn names_that_are_not_text_are_handed_on() {
 fn an_explanation_names_every_variable() {
     let defined = Defined::new(&["GIT_EDITOR"], &["B"], &[("C", "1")]);
     let caller = env(&[("A", ""), ("B", ""), ("C", ""), ("GIT_EDITOR", "vi"), ("TMUX", "")]);
-    let added = [("LATTICE_DEPTH".to_owned(), "1".into())];
-    let found = explain(&caller, &defined.rules(), &added);
-    let actions: Vec<&str> = found
+    let added = [("LATTICE_DEPTH", "the run sets it")];
+    let expected = [
+        ("A", Action::Keep("no rule concerns it")),
+        ("B", Action::Drop("the definition drops it")),
+        ("C", Action::Set("the definition sets it")),
+        ("GIT_EDITOR", Action::Keep("the definition keeps it")),
+        ("GIT_TERMINAL_PROMPT", Action::Set("nobody sits at an engine's terminal")),
+        ("LATTICE_DEPTH", Action::Set("the run sets it")),
+    ];
+    let mut found = explain(&caller, &defined.rules(), &added);
+    assert!(matches!(found.pop(), Some((name, Action::Drop(why)))
+        if name == "TMUX" && why.contains("terminal")));
+    found.retain(|(name, _)| !name.starts_with("GIT_CONFIG_"));
+    assert_eq!(found, expected.map(|(name, action)| (name.to_owned(), action)));
+}
+
+#[test]
+fn settings_of_git_are_told_apart_from_the_callers() {
+    let caller = env(&[
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "safe.directory"),
+        ("GIT_CONFIG_VALUE_0", "*"),
+    ]);
+    let found = explain(&caller, &plain().rules(), &[]);
+    let is_kept: Vec<(&str, bool)> = found
         .iter()
-        .map(|(_, action)| match action {
-            Action::Keep => "keep",
-            Action::Drop(_) => "drop",
-            Action::Set => "set",
-        })
+        .filter(|(name, _)| name.starts_with("GIT_CONFIG_"))
+        .map(|(name, action)| (name.trim_start_matches("GIT_CONFIG_"), action.is_keep()))
         .collect();
-    let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["A", "B", "C", "GIT_EDITOR", "GIT_TERMINAL_PROMPT", "LATTICE_DEPTH", "TMUX"]
-    );
-    assert_eq!(actions, ["keep", "drop", "set", "keep", "set", "set", "drop"]);
+    let expected = ["COUNT", "KEY_0", "KEY_1", "KEY_2", "VALUE_0", "VALUE_1", "VALUE_2"];
+    assert_eq!(is_kept, expected.map(|name| (name, name.ends_with('0'))));
+}
+
+#[test]
+fn what_is_taken_out_of_a_value_is_explained() {
+    let caller = env(&[("NODE_OPTIONS", "--inspect"), ("PATH", "/opt/codex-path:/bin")]);
+    let found = explain(&caller, &plain().rules(), &[]);
+    let of = |name: &str| found.iter().find(|(found, _)| found == name).map(|(_, action)| *action);
+    assert!(matches!(of("NODE_OPTIONS"), Some(Action::Drop(why)) if why.contains("debug port")));
+    assert!(matches!(of("PATH"), Some(Action::Keep(why)) if why.contains("codex")));
 }

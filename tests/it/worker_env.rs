@@ -64,7 +64,10 @@ fn every_variable_has_its_reason_and_none_its_value() {
     assert_eq!(line.split_whitespace().nth(1), Some("dropped"), "{page}");
     assert!(line.ends_with("  marks a child of claude"), "{page}");
     let short = told(&sandbox, &[]).ok().silent().stdout;
-    assert!(short.starts_with("dropped (4): CLAUDECODE, GIT_DIR, LATTICE_TEST_ID, MINE_A\nset ("), "{short}");
+    assert!(
+        short.starts_with("dropped (4): CLAUDECODE, GIT_DIR, LATTICE_TEST_ID, MINE_A\nset ("),
+        "{short}"
+    );
     sandbox.assert_unchanged(&before);
 }
 

@@ -1,6 +1,6 @@
 //! What becomes of the variables of an environment, by name. Values are never told: some are secrets.
 
-use lattice::process::env::Action;
+use lattice::runs::surroundings::Action;
 
 use super::event::one_line;
 use super::paint::Paint;

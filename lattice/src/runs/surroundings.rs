@@ -7,7 +7,8 @@ use super::directory::RunDir;
 use crate::model::definition::{Definition, EngineKind};
 use crate::model::engine::preset;
 use crate::model::run::Spec;
-use crate::process::env::Rules;
+pub use crate::process::env::Action;
+use crate::process::env::{self, Rules};
 
 pub fn rules(spec: &Spec) -> Rules<'_> {
     Rules {
@@ -49,6 +50,12 @@ pub fn names(engine: EngineKind, worktree: bool) -> Vec<(&'static str, &'static 
     let preset = preset::preset(engine);
     names.extend(preset.env.iter().map(|(name, _)| (*name, "the engine needs it")));
     names
+}
+
+/// What would become of every variable of a caller and of the run, sorted by name.
+pub fn explain(definition: &Definition, caller: &[(OsString, OsString)]) -> Vec<(String, Action)> {
+    let names = names(definition.engine, definition.worktree);
+    env::explain(caller, &rules_of(definition), &names)
 }
 
 pub fn added(spec: &Spec, run: &RunDir) -> Vec<(String, OsString)> {

@@ -4,9 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use lattice::model::failure::Result;
-use lattice::process::env::{Action, explain};
 use lattice::runs::preflight::valid;
-use lattice::runs::surroundings;
+use lattice::runs::surroundings::{Action, explain};
 use lattice::storage::definitions;
 
 use crate::cli::out::Form;
@@ -35,8 +34,7 @@ pub(crate) struct EnvArgs {
 pub(crate) fn env(session: &Session, args: &EnvArgs) -> Result<()> {
     let layout = session.layout()?;
     let definition = valid(&definitions::by_name(&layout, &args.name)?)?;
-    let names = surroundings::names(definition.engine, definition.worktree);
-    let rows = explain(session.caller.env(), &surroundings::rules_of(&definition), &names);
+    let rows = explain(&definition, session.caller.env());
     match session.out.form() {
         Form::Json => session.out.data(rows.iter().map(as_json).collect()),
         Form::Quiet => rows

@@ -11,6 +11,7 @@ use lattice::process::channel::{self, Channel, Received};
 use lattice::process::pipe;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Child};
+use lattice::process::watch::STOP_SIGNALS;
 use lattice::process::{spawn, tree};
 use lattice::runs::end::sequence::{self, End};
 use lattice::runs::handover::{GO, Hello, VERSION};
@@ -225,10 +226,13 @@ impl<'a> Warden<'a> {
             (Some(reason), exit) => Facts { exit: exit.unwrap_or(last), ..Facts::new(reason) },
             (None, Some(exit)) => Facts { exit, ..Facts::new(exit.reason()) },
             (None, None) if stop_requested => Facts { exit: killed, ..Facts::new(Reason::Stopped) },
-            (None, None) => match shim.code {
-                Some(code) => Facts::new(Reason::Internal)
+            (None, None) => match (shim.code, stop_signal(shim)) {
+                (Some(code), _) => Facts::new(Reason::Internal)
                     .because(format!("lattice-shim gave up with status {code}")),
-                None => Facts { exit: killed, ..Facts::new(Reason::SupervisorKilled) },
+                (None, Some(signal)) => {
+                    Facts { ended_by_signal: Some(signal), ..Facts::new(Reason::Stopped) }
+                }
+                (None, None) => Facts { exit: killed, ..Facts::new(Reason::SupervisorKilled) },
             },
         };
         // Decided before the leader had exited: it had told its result, and that is what counts.
@@ -243,4 +247,10 @@ impl<'a> Warden<'a> {
     fn is_the_program(&self) -> bool {
         self.opened && !self.in_setup
     }
+}
+
+/// Only before its handlers stood can such a signal have ended the shim: then nothing had been started.
+fn stop_signal(shim: Exit) -> Option<&'static str> {
+    let signal = Signal::try_from(shim.signal?).ok()?;
+    STOP_SIGNALS.contains(&signal).then(|| signal.as_str())
 }

@@ -100,6 +100,8 @@ mod run_rerun;
 mod run_salvage;
 /// Secrets, and where they must not come.
 mod run_secrets;
+/// Signals that ask for a stop, in every phase.
+mod run_signals;
 /// The start: slow, interrupted, crowded, private.
 mod run_start;
 /// Limits, orphans, copies and service managers around a run.

@@ -8,6 +8,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::campaign::{SAMPLE, assert_settled, chosen};
+use crate::harness::hold;
 use crate::harness::process::Process;
 use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
@@ -159,35 +160,18 @@ fn the_warden_killed_while_it_finishes_for_the_shim() {
     assert_killed_in_time(&sandbox, name, "warden");
 }
 
-/// Makes git wait for the test when it next reads (`smudge`) or writes (`clean`) the file `precious`: once.
-fn hold_git(sandbox: &Sandbox, filter: &str) {
-    let flag = sandbox.base.join("hold").display().to_string();
-    let held = sandbox.fake_line(&["connect=git", "wait", "exec=cat"]);
-    for name in ["smudge", "clean"] {
-        let hold = format!("rmdir {flag} 2>/dev/null && exec {held}; exec cat");
-        let command = if name == filter { hold.as_str() } else { "cat" };
-        sandbox.git(["config", &format!("filter.hold.{name}"), command]);
-    }
-    sandbox.git(["config", "filter.hold.required", "true"]);
-    sandbox.write(".git/info/attributes", "precious filter=hold\n");
-}
-
-fn hold_once(sandbox: &Sandbox) {
-    sandbox.sh("mkdir ../hold");
-}
-
 /// Held in the salvage, so that its finisher can be found: from there to the end.
 #[test]
 fn the_reaper_killed_at_any_moment() {
     let name = "the_reaper_killed_at_any_moment";
     let Some(sandbox) = working(name) else { return };
-    hold_git(&sandbox, "clean");
+    hold::git(&sandbox);
     let reaping = || {
         let (run, main, _) = start(&sandbox);
         run.lose_supervisors(&main);
-        hold_once(&sandbox);
+        hold::once(&sandbox, "salvage");
         let call = sandbox.lattice(["worker", "reap"]).start();
-        let git = sandbox.socket.peer("git");
+        let git = sandbox.socket.peer("salvage");
         let finisher = git.ancestor(" finish ");
         (run, call, git, finisher)
     };
@@ -223,13 +207,11 @@ fn the_shim_killed_at_any_moment_from_the_worktree_on() {
     let name = "the_shim_killed_at_any_moment_from_the_worktree_on";
     let Some(sandbox) = working(name) else { return };
     sandbox.worker("Quick", json!({"command": "exit 3", "setup": ["true"], "worktree": true}));
-    sandbox.write("precious", "x\n");
-    sandbox.commit("A file to be held at");
-    hold_git(&sandbox, "smudge");
+    hold::git(&sandbox);
     let held = || {
-        hold_once(&sandbox);
+        hold::once(&sandbox, "checkout");
         let run = sandbox.start("Quick");
-        let git = sandbox.socket.peer("git");
+        let git = sandbox.socket.peer("checkout");
         let shim = git.ancestor(" shim ");
         (run, git, shim)
     };

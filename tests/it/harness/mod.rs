@@ -6,6 +6,8 @@ pub mod campaign;
 pub mod clean;
 pub mod disk;
 pub mod engines;
+pub mod held;
+pub mod hold;
 pub mod namespace;
 pub mod normalize;
 pub mod process;

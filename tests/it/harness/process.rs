@@ -6,6 +6,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::waiting::{SOON, eventually};
+
 /// One process, alive or dead. Opening it pins its identity; its death makes the descriptor readable.
 #[derive(Debug)]
 pub struct Process {
@@ -51,6 +53,33 @@ impl Process {
 
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// Until a signal waits to be delivered, or no longer does.
+    #[track_caller]
+    pub fn wait_pending(&self, signal: Signal, pending: bool) {
+        let bit = 1_u64 << (signal.as_raw() - 1);
+        eventually("a signal is pending, or is delivered", SOON, || {
+            let set = |field| self.status(field).and_then(|s| u64::from_str_radix(&s, 16).ok());
+            let sets = ["SigPnd", "ShdPnd"].map(|field| set(field).unwrap_or(0));
+            let is_pending = sets.iter().any(|set| set & bit != 0);
+            if is_pending == pending { Ok(()) } else { Err(format!("{sets:x?}")) }
+        });
+    }
+
+    /// One line of `/proc/PID/status`.
+    pub fn status(&self, field: &str) -> Option<String> {
+        let status = fs_err::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.map(|value| value.trim().to_owned())
+    }
+
+    /// The child whose command line holds `word`.
+    pub fn child(&self, word: &str) -> Option<Self> {
+        let children =
+            fs_err::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).ok()?;
+        let mut pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        pids.find(|pid| command_line(*pid).contains(word)).and_then(Self::open)
     }
 
     /// Dead includes a zombie that its parent has not reaped yet.

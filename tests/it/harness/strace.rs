@@ -1,9 +1,11 @@
 //! Kills at a chosen system call of one process, from outside and without a hook in the product (strace(1)).
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use rustix::process::Signal;
 
 use super::call::{Call, Finished, Running};
 use super::process::Process;
@@ -71,13 +73,74 @@ pub fn attached(sandbox: &Sandbox, process: &Process, moment: Option<&Moment>) -
         argv.push(format!("inject={syscall}:signal=SIGKILL:when={ordinal}"));
     }
     let running = sandbox.program(argv).start();
-    eventually("strace has attached", SOON, || {
-        let status = fs::read_to_string(format!("/proc/{}/status", process.pid))
-            .map_err(|error| error.to_string())?;
-        let tracer = status.lines().find(|line| line.starts_with("TracerPid:")).unwrap_or_default();
-        if tracer.ends_with("\t0") { Err(tracer.to_owned()) } else { Ok(()) }
-    });
+    wait_attached(process);
     running
+}
+
+fn wait_attached(process: &Process) {
+    eventually("strace has attached", SOON, || match process.status("TracerPid") {
+        Some(pid) if pid != "0" => Ok(()),
+        other => Err(format!("TracerPid: {other:?}")),
+    });
+}
+
+/// Whom a stop is prepared for.
+pub enum Who {
+    Itself,
+    /// The next process that it starts.
+    Child,
+}
+
+/// Stops a process behind its next call of one of these on this path; without a path, behind its next call.
+/// Returns once the process is traced.
+pub fn stopping(
+    sandbox: &Sandbox,
+    process: &Process,
+    who: Who,
+    calls: &str,
+    path: Option<&Path>,
+) -> Stop {
+    let trace = sandbox.base.join("trace");
+    let pid = process.pid.to_string();
+    let mut argv = ["strace", "-q", "-p", &pid, "-e", "signal=STOP"].map(OsString::from).to_vec();
+    argv.extend(["-o".into(), trace.clone().into()]);
+    argv.extend(["-e".into(), format!("trace={calls}").into()]);
+    argv.extend(["-e".into(), format!("inject={calls}:signal=SIGSTOP:when=1").into()]);
+    if matches!(who, Who::Child) {
+        argv.push("-f".into());
+    }
+    if let Some(path) = path {
+        argv.extend(["-P".into(), path.into()]);
+    }
+    let running = sandbox.program(argv).start();
+    wait_attached(process);
+    Stop { trace, running, pid: process.pid }
+}
+
+/// A process that is on its way to a call behind which it will stop.
+pub struct Stop {
+    trace: PathBuf,
+    running: Running,
+    pid: i32,
+}
+
+impl Stop {
+    /// The process, once it stands there: stopped, and traced no more.
+    #[track_caller]
+    pub fn reached(self) -> Process {
+        let line = eventually("a process stops", SOON, || {
+            let text = fs::read_to_string(&self.trace).map_err(|error| error.to_string())?;
+            let line = text.lines().find(|line| line.ends_with("--- stopped by SIGSTOP ---"));
+            line.map(str::to_owned).ok_or(text)
+        });
+        // Only where children are followed is there a number in front.
+        let pid = line.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(self.pid);
+        let process = Process::open(pid).expect("a stopped process is there");
+        // It lets go of what it traces, and that stays as it is.
+        self.running.process().signal(Signal::TERM);
+        self.running.finish();
+        process
+    }
 }
 
 /// What an attached process has done until its end.

@@ -176,7 +176,8 @@ fn what_is_printed() {
     complete().ok().silent().stdout("Worker process completed (event: <ev2>)\n");
     let refused = sandbox.lattice(["worker", "fail", &run.id]).run().exits(1);
     refused.stdout("").stderr(
-        "Error: <ev1> has ended as completed: <ev2>\n  hint: lattice worker show RUN tells how it ended\n",
+        "Error: <ev1> has ended as completed already (event: <ev2>)\n  \
+         hint: lattice worker show <ev1>    (tells what is known of it)\n",
     );
     let outside = sandbox.lattice(["worker", "fail"]).run().exits(2);
     assert!(outside.stderr.contains("say which run"), "{outside}");

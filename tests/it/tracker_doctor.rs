@@ -242,7 +242,7 @@ fn the_answer_for_people() {
     sandbox.sh("rm .lattice/late .lattice/archived");
     let fine = sandbox.lattice(["doctor"]).run().ok().silent();
     assert!(
-        fine.stdout.starts_with("Checking 1 tasks, 2 events, 0 artifacts...\n\u{2713} "),
+        fine.stdout.starts_with("Checking 1 task, 2 events, 0 artifacts...\n\u{2713} "),
         "{fine}"
     );
     assert!(fine.stdout.ends_with("\n\nNo issues found.\n"), "{fine}");
@@ -255,7 +255,7 @@ fn the_answer_for_people() {
     assert!(found.stdout.ends_with("\n\n1 warning and 1 error found.\n"), "{found}");
     let fixed = sandbox.lattice(["doctor", "--fix"]).run().ok().silent();
     assert!(fixed.stdout.contains("is no event (fixed)\n"), "{fixed}");
-    assert!(fixed.stdout.ends_with("\n\nNo issues found.\n"), "{fixed}");
+    assert!(fixed.stdout.ends_with("\n\n2 issues fixed; no others found.\n"), "{fixed}");
     let torn = fs::read_dir(sandbox.lattice_dir().join("logs/torn")).unwrap().next().unwrap();
     assert_eq!(fs::read_to_string(torn.unwrap().path()).unwrap(), "{x\n");
 }

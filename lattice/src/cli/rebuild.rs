@@ -13,12 +13,14 @@ use lattice::storage::task::resolve_task;
 use super::out::Form;
 use super::runs::{context, reap_first};
 use super::session::Session;
+use crate::render::plural::count;
 
 /// Make snapshots again from the event logs
 ///
 /// The logs hold the truth; everything else is a copy. With --all also the log of all life cycles and the index
 /// of short IDs. A task that cannot be rebuilt is named and does not stop the others. Dead runs are ended first.
 #[derive(Debug, Args)]
+#[command(override_usage = "lattice rebuild [OPTIONS] <TASK|--all>")]
 #[command(after_help = "\
 Examples:
   lattice rebuild LAT-42
@@ -81,8 +83,8 @@ fn answer(session: &Session, done: &[TaskId], failed: &[(TaskId, Failure)]) -> R
         Form::Json => out.keep(data),
         Form::Quiet => done.iter().try_for_each(|task| out.line(task))?,
         Form::Human => {
-            let count = done.len();
-            out.line(format_args!("Rebuilt {count} tasks, regenerated lifecycle log"))?;
+            let tasks = count(done.len(), "task");
+            out.line(format_args!("Rebuilt {tasks}, regenerated lifecycle log"))?;
         }
     }
     let Some((task, why)) = failed.first() else { return Ok(()) };
@@ -93,7 +95,7 @@ fn answer(session: &Session, done: &[TaskId], failed: &[(TaskId, Failure)]) -> R
     }
     let message = match failed.len() {
         1 => format!("{task} could not be rebuilt: {why}"),
-        count => format!("{count} tasks could not be rebuilt"),
+        several => format!("{several} tasks could not be rebuilt"),
     };
     Err(Failure::new(Code::RebuildError, message).hint(why.hint_text().unwrap_or("lattice doctor")))
 }

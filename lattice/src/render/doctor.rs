@@ -4,11 +4,14 @@ use lattice::model::finding::{Check, Finding, Level};
 use lattice::storage::doctor::Survey;
 
 use super::paint::Paint;
+use super::plural::count;
 
 pub(crate) fn page(survey: &Survey, fixed: &[Finding], paint: Paint) -> String {
     let mut lines = vec![format!(
-        "Checking {} tasks, {} events, {} artifacts...",
-        survey.tasks, survey.events, survey.artifacts
+        "Checking {}, {}, {}...",
+        count(survey.tasks, "task"),
+        count(survey.events, "event"),
+        count(survey.artifacts, "artifact")
     )];
     for (check, _, fine) in Check::ALL {
         let of_check = |finding: &&Finding| finding.check == check;
@@ -26,10 +29,11 @@ pub(crate) fn page(survey: &Survey, fixed: &[Finding], paint: Paint) -> String {
             lines.push(format!("\u{2713} {fine}"));
         }
     }
-    let count = |level| survey.findings.iter().filter(|finding| finding.level == level).count();
+    let of = |level| survey.findings.iter().filter(|finding| finding.level == level).count();
     lines.push(String::new());
-    lines.push(match (count(Level::Error), count(Level::Warning)) {
-        (0, 0) => "No issues found.".to_owned(),
+    lines.push(match (of(Level::Error), of(Level::Warning)) {
+        (0, 0) if fixed.is_empty() => "No issues found.".to_owned(),
+        (0, 0) => format!("{} fixed; no others found.", count(fixed.len(), "issue")),
         (errors, warnings) => format!("{}.", found(errors, warnings)),
     });
     lines.join("\n")
@@ -37,12 +41,11 @@ pub(crate) fn page(survey: &Survey, fixed: &[Finding], paint: Paint) -> String {
 
 /// `1 warning and 2 errors found`
 pub(crate) fn found(errors: usize, warnings: usize) -> String {
-    let plural = |count: usize, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        _ => Some(format!("{count} {what}s")),
-    };
-    let parts: Vec<String> =
-        [plural(warnings, "warning"), plural(errors, "error")].into_iter().flatten().collect();
+    let parts = [(warnings, "warning"), (errors, "error")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| count(*number, what))
+        .collect();
     format!("{} found", parts.join(" and "))
 }

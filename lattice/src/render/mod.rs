@@ -5,6 +5,7 @@ pub(crate) mod comment;
 pub(crate) mod doctor;
 pub(crate) mod event;
 pub(crate) mod paint;
+pub(crate) mod plural;
 pub(crate) mod ps;
 pub(crate) mod table;
 pub(crate) mod task;

@@ -9,6 +9,7 @@ use lattice::runs::task_runs::{Drift, TaskRun};
 
 use super::clock::{Clock, short};
 use super::event::one_line;
+use super::plural::count;
 use super::worker::{outcome_word, suffix};
 
 /// So many are looked at; the others are named by their number.
@@ -68,8 +69,7 @@ fn words(event: &Event) -> String {
 }
 
 fn drift(drift: Option<Drift>) -> String {
-    let commits =
-        |count| if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") };
+    let commits = |number: u64| count(number, "commit");
     match drift {
         None => String::new(),
         Some(Drift { behind: 0, ahead: 0 }) => " (HEAD)".to_owned(),

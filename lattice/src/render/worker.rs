@@ -110,9 +110,10 @@ pub(crate) fn page(view: &View, clock: &Clock, paint: Paint) -> String {
         let worktree = spec.worktree_path.as_ref().filter(|_| view.ended.is_none());
         lines.extend(worktree.map(|path| format!("Worktree: {}", path.display())));
     } else {
-        lines.push("Record: pruned".to_owned());
+        lines.push("Record: pruned, or never on this machine".to_owned());
     }
-    lines.push(format!("Log: {}  ({} bytes)", view.log_path.display(), view.log_bytes));
+    let size = view.log_bytes.map_or("not there".to_owned(), |bytes| format!("{bytes} bytes"));
+    lines.push(format!("Log: {}  ({size})", view.log_path.display()));
     if view.ended.is_none()
         && let Some(supervisor) = &view.supervisor
     {

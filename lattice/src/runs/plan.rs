@@ -41,7 +41,7 @@ impl Plan {
         let spec = &mut self.spec;
         if let Some(path) = &mut spec.worktree_path {
             path.set_file_name("<run>-<random>");
-            spec.cwd = path.join(&spec.prefix);
+            spec.cwd = path.join(&spec.prefix).components().collect();
         }
         self.log_path.set_file_name("<run>.log");
         self
@@ -69,7 +69,7 @@ impl fmt::Display for Plan {
         let spec = &self.spec;
         line(f, "Worker", format_args!("{} ({})", spec.worker, spec.definition.path.display()))?;
         line(f, "Command", quoted(&spec.argv))?;
-        line(f, "Directory", spec.cwd.components().as_path().display())?;
+        line(f, "Directory", spec.cwd.display())?;
         match &spec.worktree_path {
             Some(path) => line(f, "Worktree", path.display())?,
             None => line(f, "Worktree", "none: it works in place")?,

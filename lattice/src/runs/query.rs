@@ -171,7 +171,8 @@ pub struct View {
     pub spec: Option<Spec>,
     pub supervisor: Option<Supervisors>,
     pub log_path: PathBuf,
-    pub log_bytes: u64,
+    /// `None`: there is no log.
+    pub log_bytes: Option<u64>,
 }
 
 pub fn view(ctx: &Context, run: &RunId) -> Result<View> {
@@ -202,7 +203,7 @@ pub fn view(ctx: &Context, run: &RunId) -> Result<View> {
             .to_owned(),
         state: if ended.is_some() { State::Ended } else { state(&directory, engine.is_some()) },
         supervisor: directory.supervisors().or_else(|| record.and_then(|record| record.supervisor)),
-        log_bytes: fs_err::metadata(&log_path).map_or(0, |metadata| metadata.len()),
+        log_bytes: fs_err::metadata(&log_path).ok().map(|metadata| metadata.len()),
         run: run.clone(),
         task,
         started,
@@ -268,7 +269,10 @@ pub fn find(ctx: &Context, text: &str) -> Result<RunId> {
 /// The run that a text means where a task may stand for its run: its one open run, else, if `ended` may serve,
 /// the newest. A caller inside a run never means its own.
 pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<RunId> {
-    let Ok(task) = task::resolve_task(&ctx.layout, text) else { return find(ctx, text) };
+    let task = match task::resolve_task(&ctx.layout, text) {
+        Ok(task) => task,
+        Err(no_task) => return find(ctx, text).map_err(|no_run| better(no_task, no_run)),
+    };
     let mut open = open_of(ctx, &task)?;
     open.retain(|row| ctx.own_run.as_ref() != Some(&row.run));
     match &open[..] {
@@ -276,7 +280,7 @@ pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<Run
         [] => {}
         several => {
             let runs: Vec<&RunId> = several.iter().map(|row| &row.run).collect();
-            return Err(ambiguous(text, &runs));
+            return Err(ambiguous(text, &runs).hint("name one of them: lattice worker ps"));
         }
     }
     let (events, _, _) = task::read_task(&ctx.layout, &task)?;
@@ -288,6 +292,19 @@ pub fn find_of_task_or_run(ctx: &Context, text: &str, ended: bool) -> Result<Run
     let message =
         if ended { format!("{text} has no run") } else { format!("{text} has no open run") };
     Err(Failure::new(Code::NotFound, message).hint("lattice worker ps --all"))
+}
+
+/// What to say of a text that is neither: that there is no such task, if it looks like the name of one.
+fn better(no_task: Failure, no_run: Failure) -> Failure {
+    match (no_task.code(), no_run.code()) {
+        (Code::NotFound, Code::NotFound) => no_task,
+        (_, Code::NotFound) => Failure::new(
+            Code::NotFound,
+            no_run.message().replacen("no run", "no run and no task", 1),
+        )
+        .hint("lattice worker ps --all, or lattice list"),
+        _ => no_run,
+    }
 }
 
 /// The task of a run, by what its supervisor was given, its record, or any log.
@@ -307,7 +324,7 @@ pub(super) fn task_of(ctx: &Context, run: &RunId) -> Result<TaskId> {
 }
 
 pub(super) fn not_found(text: &str) -> Failure {
-    Failure::new(Code::NotFound, format!("no run {text}")).hint("lattice worker ps --all")
+    Failure::new(Code::NotFound, format!("there is no run {text}")).hint("lattice worker ps --all")
 }
 
 fn ambiguous(text: &str, runs: &[&RunId]) -> Failure {

@@ -86,7 +86,8 @@ fn put_into_box(
             Ok(Told { event: None, recorded: false, appended: false })
         }
         Some(earlier) => {
-            Err(conflict(format!("{run} was reported as {}", earlier.outcome.as_str())))
+            let message = format!("{run} was reported as {} already", earlier.outcome.as_str());
+            Err(conflict(run.as_str(), message))
         }
         None => after_its_end(ctx, run, task, words),
     }
@@ -129,12 +130,13 @@ fn agree(event: Event, words: &Words) -> Result<Told> {
         return Ok(Told { event: Some(event), recorded: false, appended: false });
     }
     let run = event.ended_run().unwrap_or_default();
-    let message = format!("{run} has ended as {}: {}", ended.as_str(), event.id());
-    Err(conflict(message).detail("event_id", event.id()))
+    let message = format!("{run} has ended as {} already (event: {})", ended.as_str(), event.id());
+    Err(conflict(run, message).detail("event_id", event.id()))
 }
 
-fn conflict(message: String) -> Failure {
-    Failure::new(Code::Conflict, message).hint("lattice worker show RUN tells how it ended")
+fn conflict(run: &str, message: String) -> Failure {
+    Failure::new(Code::Conflict, message)
+        .hint(format!("lattice worker show {run}    (tells what is known of it)"))
 }
 
 /// Another machine's run, or the Python tool's: only a person, or the run itself, knows how it ended.

@@ -1,6 +1,6 @@
 //! Worker definitions in the project's `workers/` directory. Reads only.
 
-use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub fn all(layout: &Layout) -> Result<Vec<Found>> {
     let directory = layout.definitions();
     let children = match fs_err::read_dir(&directory) {
         Ok(children) => children,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let mut paths = Vec::new();
@@ -66,7 +66,15 @@ pub fn all(layout: &Layout) -> Result<Vec<Found>> {
 
 /// One definition, wherever its file is.
 pub fn at(layout: &Layout, path: &Path) -> Result<Found> {
-    Ok(read(&layout.root, &fs_err::canonicalize(path)?))
+    match fs_err::canonicalize(path) {
+        Ok(path) => Ok(read(&layout.root, &path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let message = format!("there is no definition {}", path.display());
+            Err(Failure::new(Code::NotFound, message)
+                .hint("name a file such as workers/review.json"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn read(root: &Path, path: &Path) -> Found {

@@ -10,6 +10,7 @@ use lattice::runs::work::{self, Applied};
 
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
+use crate::render::plural::count;
 
 /// Bring a run's work onto the current branch
 ///
@@ -56,10 +57,6 @@ pub(crate) fn apply(session: &Session, args: &ApplyArgs) -> Result<()> {
 fn words(applied: &Applied) -> String {
     let place = applied.branch.as_deref().unwrap_or("the detached HEAD");
     let tip = applied.tip.get(..8).unwrap_or(&applied.tip);
-    let count = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
     let mut parts = Vec::new();
     if !applied.picked.is_empty() {
         parts.push(format!("{} onto {place} (now {tip})", count(applied.picked.len(), "commit")));

@@ -39,7 +39,7 @@ pub(crate) enum WorkerCommand {
 
 const EXAMPLES: &str = "\
 Examples:
-  lattice worker list                        which workers there are, and what is wrong with the broken ones
+  lattice worker list                        which there are, and what is wrong with broken ones
   lattice worker run Review LAT-42           start one; it goes on by itself
   lattice worker run Review LAT-42 --follow  start one and watch it
   lattice worker ps                          what runs now

@@ -52,6 +52,12 @@ pub(crate) fn logs(session: &Session, args: &LogsArgs) -> Result<()> {
         }));
     }
     tail.copy(out)?;
+    if view.ended.is_some() && view.log_bytes.is_none() {
+        out.note(format_args!(
+            "{} is not there: it was pruned, or never on this machine.",
+            view.log_path.display()
+        ));
+    }
     if args.follow {
         let event = watch(
             session,

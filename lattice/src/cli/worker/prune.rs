@@ -13,6 +13,7 @@ use lattice::storage::task::read_config;
 use crate::cli::out::Form;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
+use crate::render::plural::count;
 
 const DAY: f64 = 86_400.0;
 
@@ -93,8 +94,7 @@ fn tell(session: &Session, items: &[Item], dry_run: bool) -> Result<()> {
             })?;
             let bytes = human_size(items.iter().map(|item| item.bytes).sum());
             let verb = if dry_run { "Would remove" } else { "Removed" };
-            let plural = if items.len() == 1 { "" } else { "s" };
-            out.line(format_args!("{verb} {} item{plural}, {bytes}.", items.len()))
+            out.line(format_args!("{verb} {}, {bytes}.", count(items.len(), "item")))
         }
     }
 }

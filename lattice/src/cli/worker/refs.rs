@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use clap::Args;
 use serde_json::json;
 
-use lattice::git::{refs, repository};
+use lattice::git::refs::{self, RunRef};
+use lattice::git::repository;
 use lattice::model::failure::Result;
 use lattice::model::time;
 use lattice::process::bounded::Bounded;
@@ -14,7 +15,14 @@ use lattice::runs::history::{self, Known};
 use crate::cli::out::Form;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
+use crate::cli::terminal::stdout_size;
+use crate::render::clock::short;
+use crate::render::event::one_line;
+use crate::render::paint::Paint;
+use crate::render::table::{self, Cell};
 use crate::render::worker::suffix;
+
+const HEADINGS: [&str; 6] = ["TASK", "WORKER", "AGE", "RUN", "COMMIT", "REF"];
 
 /// List the git refs under which runs have left work
 ///
@@ -53,26 +61,26 @@ pub(crate) fn refs(session: &Session, _args: &RefsArgs) -> Result<()> {
         ),
         Form::Quiet => found.iter().try_for_each(|found| session.out.line(&found.name)),
         Form::Human if found.is_empty() => session.out.line("No refs of runs."),
-        Form::Human => rows.into_iter().try_for_each(|(found, name)| {
-            let (run, age) = (suffix(found.run.as_str()), age(found.committed_at));
-            let commit = found.commit.get(..8).unwrap_or(&found.commit);
-            let (task, worker) = name.map_or(("?", "?"), |name| (task(name), &name.worker));
-            session.out.line(format_args!(
-                "  {run}  {task:<12} {worker:<25} {commit}  {age:<8}  {}",
-                found.name
-            ))
-        }),
+        Form::Human => {
+            let cells: Vec<Vec<Cell>> = rows.map(|(found, name)| row(found, name)).collect();
+            let width = stdout_size().map(|size| size.columns);
+            let lines = table::lines(&HEADINGS, &cells, width, session.out.paint);
+            lines.iter().try_for_each(|line| session.out.line(line))
+        }
     }
 }
 
-fn age(then: SystemTime) -> String {
-    let seconds = SystemTime::now().duration_since(then).unwrap_or_default().as_secs();
-    match (seconds / 86400, seconds / 3600, seconds / 60) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, minutes) => format!("{minutes}m"),
-        (0, hours, _) => format!("{hours}h"),
-        (days, _, _) => format!("{days}d"),
-    }
+fn row(found: &RunRef, known: Option<&Known>) -> Vec<Cell> {
+    let age = SystemTime::now().duration_since(found.committed_at).unwrap_or_default();
+    let (task, worker) = known.map_or(("?", "?"), |known| (task(known), known.worker.as_str()));
+    vec![
+        Cell::painted(one_line(task), Paint::heading),
+        Cell::new(one_line(worker)),
+        Cell::new(short(age)),
+        Cell::painted(suffix(found.run.as_str()), Paint::heading),
+        Cell::new(found.commit.get(..8).unwrap_or(&found.commit)),
+        Cell::new(&found.name),
+    ]
 }
 
 fn task(known: &Known) -> &str {

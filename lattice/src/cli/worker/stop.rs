@@ -13,12 +13,14 @@ use crate::cli::progress::Progress;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 use crate::render;
+use crate::render::plural::count;
 
 /// End a run
 ///
 /// The worker and everything that it has started get TERM, then, after the grace of its definition, KILL. What
 /// it has changed is saved. Returns when the end is recorded, as failed with the reason stopped.
 #[derive(Debug, Args)]
+#[command(override_usage = "lattice worker stop [OPTIONS] <RUN|TASK|--all>")]
 #[command(after_help = "\
 Examples:
   lattice worker stop LAT-42
@@ -66,7 +68,7 @@ fn stop_all(
     }
     let runs: Vec<_> = here.into_iter().map(|row| (row.run, row.task)).collect();
     let (mut ended, mut failures) = (Vec::new(), Vec::new());
-    let progress = Progress::new(session, format!("stopping {} runs", runs.len()));
+    let progress = Progress::new(session, format!("stopping {}", count(runs.len(), "run")));
     for answer in stopping::stop_all(ctx, &runs, now, wanted) {
         match answer {
             Ok(event) => ended.push(event),

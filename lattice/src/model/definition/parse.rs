@@ -71,7 +71,7 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         submodules: reader.flag("submodules", false),
     };
     if engine != EngineKind::Script && definition.prompt_file.is_none() {
-        reader.problem("prompt_file", format!("is missing; {} needs one", engine.name()));
+        reader.problem("prompt_file", format!("is missing, and {} needs one", engine.name()));
     }
     if let Some(path) = definition.link.iter().find(|path| overlaps(path, &definition.copy)) {
         reader.problem("link", format!("{} is in `copy` already", path.display()));
@@ -111,7 +111,7 @@ fn engine(reader: &mut Reader<'_>) -> EngineKind {
     let Some(name) = reader.word("engine") else { return EngineKind::Script };
     EngineKind::parse(&name).unwrap_or_else(|| {
         let meant = nearest(&name, &ENGINES).expect("there are engines");
-        reader.problem("engine", format!("{name:?} is not an engine; did you mean {meant:?}?"));
+        reader.problem("engine", format!("{name:?} is not an engine (did you mean {meant:?}?)"));
         EngineKind::Script
     })
 }
@@ -138,7 +138,7 @@ fn command(reader: &mut Reader<'_>, engine: EngineKind) -> Option<CommandLine> {
         reader.problem("command", "must not contain a NUL character");
     }
     if command.is_none() && engine == EngineKind::Script && reader.problems.len() == before {
-        reader.problem("command", "is missing; a script needs one");
+        reader.problem("command", "is missing, and a script needs one");
     }
     command
 }

@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         let known: Vec<&str> = known.iter().map(|key| key.name).collect();
         for key in self.map.keys().filter(|key| *key != "$schema" && !key.starts_with("x_")) {
             let message = match nearest(key, &known) {
-                Some(meant) => format!("is not a key that Lattice knows; did you mean {meant:?}?"),
+                Some(meant) => format!("is not a key that Lattice knows (did you mean {meant:?}?)"),
                 None => "is not a key that Lattice knows".to_owned(),
             };
             self.problems.push(Problem::new(format!("{}{key}", self.prefix), message));

@@ -107,7 +107,7 @@ fn engines_are_known_by_their_names() {
     }
     assert_eq!(
         problem(r#""engine": "cladue""#),
-        r#"engine: "cladue" is not an engine; did you mean "claude"?"#
+        r#"engine: "cladue" is not an engine (did you mean "claude"?)"#
     );
 }
 
@@ -115,7 +115,7 @@ fn engines_are_known_by_their_names() {
 fn what_agents_need_and_scripts_do_not_have() {
     assert_eq!(
         problems(r#"{"name": "N", "engine": "codex"}"#),
-        ["prompt_file: is missing; codex needs one"]
+        ["prompt_file: is missing, and codex needs one"]
     );
     assert_eq!(
         problem(r#""report_from": "final_message""#),
@@ -150,10 +150,10 @@ fn all_problems_are_named_at_once() {
         [
             "worktree: must be true or false, not a string",
             "name: is missing",
-            "command: is missing; a script needs one",
+            "command: is missing, and a script needs one",
             "timeout_minutes: must be a number above 0 and at most 10080",
-            r#"env.sett: is not a key that Lattice knows; did you mean "set"?"#,
-            r#"promt_file: is not a key that Lattice knows; did you mean "prompt_file"?"#,
+            r#"env.sett: is not a key that Lattice knows (did you mean "set"?)"#,
+            r#"promt_file: is not a key that Lattice knows (did you mean "prompt_file"?)"#,
         ]
     );
 }
@@ -202,8 +202,8 @@ fn commands() {
     let of = |command: serde_json::Value| {
         problems(&json!({"name": "N", "command": command}).to_string())
     };
-    assert_eq!(of(json!("  ")), ["command: is missing; a script needs one"]);
-    assert_eq!(of(json!([])), ["command: is missing; a script needs one"]);
+    assert_eq!(of(json!("  ")), ["command: is missing, and a script needs one"]);
+    assert_eq!(of(json!([])), ["command: is missing, and a script needs one"]);
     assert_eq!(of(json!([""])), ["command: must begin with a program"]);
     assert_eq!(of(json!(["a", 1])), ["command: must hold strings only, not a number"]);
     assert_eq!(
@@ -263,9 +263,9 @@ fn other_values() {
         let problem = problem(&format!(r#""limits": {{"log_bytes": {wrong}}}"#));
         assert_eq!(problem, "limits.log_bytes: must be a whole number above 0");
     }
-    assert!(problem(r#""limits": {"log_byte": 1}"#).ends_with("did you mean \"log_bytes\"?"));
+    assert!(problem(r#""limits": {"log_byte": 1}"#).ends_with("did you mean \"log_bytes\"?)"));
     assert_eq!(problem(r#""actor": "me""#), "actor: 'me' is not an actor");
-    assert!(problem(r#""timeout": 3"#).ends_with("did you mean \"timeout_minutes\"?"));
+    assert!(problem(r#""timeout": 3"#).ends_with("did you mean \"timeout_minutes\"?)"));
 }
 
 #[test]

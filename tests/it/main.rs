@@ -59,6 +59,8 @@ mod engines_output;
 mod engines_start;
 /// A disk without room.
 mod full_disk;
+/// The hooks that are shipped as examples.
+mod hook_examples;
 /// A `.lattice` that is mounted read-only.
 mod read_only;
 
@@ -70,10 +72,16 @@ mod run_callers;
 mod run_dedup;
 /// Waiters and others that look on while a run ends.
 mod run_ending;
+/// Agents' hooks and tools as callers.
+mod run_from_agents;
+/// Git's hooks as callers.
+mod run_from_git;
 /// Hooks of process events, and chains of workers.
 mod run_hooks;
 /// Silence, and what is none.
 mod run_idle;
+/// Calls from inside an agent's sandbox, and from a container.
+mod run_in_sandbox;
 /// What a worker has inside: environment, CLI, report; and what it may wreck.
 mod run_inside;
 /// Kills at system calls, by strace.

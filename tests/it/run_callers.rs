@@ -12,7 +12,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::{SOON, eventually};
 
 /// A worker that writes down what it was given, and then waits.
-fn curious(sandbox: &Sandbox) {
+pub fn curious(sandbox: &Sandbox) {
     let path = |name: &str| sandbox.base.join(name).display().to_string();
     let steps = [
         format!("status-dump={}", path("status")),
@@ -26,13 +26,13 @@ fn curious(sandbox: &Sandbox) {
         .worker("Curious", json!({"command": sandbox.fake(&steps.each_ref().map(String::as_str))}));
 }
 
-fn dumped(sandbox: &Sandbox, name: &str) -> String {
+pub fn dumped(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.base.join(name)).unwrap()
 }
 
 /// The engine was given default signals, an empty mask, stdin at EOF, and the descriptors 0 to 2.
 #[track_caller]
-fn assert_plain_engine(sandbox: &Sandbox) {
+pub fn assert_plain_engine(sandbox: &Sandbox) {
     let status = dumped(sandbox, "status");
     let mask = |name: &str| {
         let line = status.lines().find(|line| line.starts_with(name)).unwrap();
@@ -53,8 +53,12 @@ fn assert_plain_engine(sandbox: &Sandbox) {
 
 /// The call came back while the engine still works; then the run ends as it should.
 #[track_caller]
-fn assert_works(sandbox: &Sandbox, finished: &Finished) {
-    let run: Run<'_> = sandbox.run_of(&finished.data());
+pub fn assert_works(sandbox: &Sandbox, finished: &Finished) {
+    assert_goes_on(sandbox, &sandbox.run_of(&finished.data()));
+}
+
+#[track_caller]
+pub fn assert_goes_on(sandbox: &Sandbox, run: &Run<'_>) {
     let main = sandbox.socket.peer("main");
     assert!(run.terminal().is_none(), "the call did not wait for the run");
     assert_plain_engine(sandbox);
@@ -171,82 +175,6 @@ fn a_caller_that_reads_to_the_end_of_output_is_not_kept() {
         r#"answer=$(lattice worker run Curious LAT-1 --json 2>&1); printf '%s\n\n' "$answer""#;
     let finished = sandbox.program(["bash", "-c", shell]).run().ok();
     assert_works(&sandbox, &finished);
-}
-
-#[test]
-fn a_git_hook() {
-    let sandbox = Sandbox::new();
-    let steps = ["connect=main", "wait"];
-    let command = sandbox.fake(&steps);
-    sandbox.worker("Review", json!({"command": command, "worktree": true}));
-    let hook = "#!/bin/sh\nlattice worker run Review LAT-1 --json > ../answer 2>&1\n";
-    fs::create_dir_all(sandbox.project.join(".git/hooks")).unwrap();
-    fs::write(sandbox.project.join(".git/hooks/post-commit"), hook).unwrap();
-    sandbox.sh("chmod +x .git/hooks/post-commit");
-    sandbox.write("README.md", "Changed.\n");
-    sandbox.sh("git commit -q -a -m 'Change, and start a review'");
-    sandbox.sh("rm .git/hooks/post-commit");
-    let answer = dumped(&sandbox, "answer");
-    let answer: serde_json::Value = serde_json::from_str(&answer).expect(&answer);
-    let run = sandbox.run_of(&answer["data"]);
-    assert_eq!(run.started["commit_sha"], sandbox.git(["rev-parse", "HEAD"]));
-    let main = sandbox.socket.peer("main");
-    let environment = fs::read_to_string(format!("/proc/{}/environ", main.pid)).unwrap();
-    let inherited: Vec<_> =
-        environment.split('\0').filter(|entry| entry.starts_with("GIT_")).collect();
-    let of_the_hook =
-        ["GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_EXEC_PATH", "GIT_AUTHOR_DATE"];
-    assert!(
-        !inherited.iter().any(|entry| of_the_hook.contains(&entry.split('=').next().unwrap())),
-        "{inherited:?}"
-    );
-    main.tell("exit 0");
-    assert_eq!(run.ended()["type"], "process_completed");
-    sandbox.assert_clean();
-}
-
-#[test]
-fn a_hook_that_runs_while_git_holds_its_index() {
-    let sandbox = Sandbox::new();
-    sandbox.worker(
-        "Review",
-        json!({"command": "git status --porcelain; cat README.md", "worktree": true}),
-    );
-    let hook = "#!/bin/sh\nlattice worker run Review LAT-1 --wait --json > ../answer 2>&1\n";
-    fs::create_dir_all(sandbox.project.join(".git/hooks")).unwrap();
-    fs::write(sandbox.project.join(".git/hooks/pre-commit"), hook).unwrap();
-    sandbox.sh("chmod +x .git/hooks/pre-commit");
-    sandbox.write("README.md", "Changed.\n");
-    sandbox.sh("git commit -q -a -m 'Change, but review first'");
-    sandbox.sh("rm .git/hooks/pre-commit");
-    let answer: serde_json::Value = serde_json::from_str(&dumped(&sandbox, "answer")).unwrap();
-    let run = sandbox.run_of(&answer["data"]);
-    assert_eq!(run.ended()["type"], "process_completed", "{}", run.log());
-    assert_eq!(run.log(), "A project.\n", "a clean worktree of the commit before");
-    assert_eq!(sandbox.git(["show", "HEAD:README.md"]), "Changed.");
-    sandbox.assert_clean();
-}
-
-#[test]
-fn a_caller_in_a_linked_worktrees_hook() {
-    let sandbox = Sandbox::new();
-    sandbox.worker("Review", json!({"command": "git rev-parse HEAD", "worktree": true}));
-    sandbox.git(["worktree", "add", "-q", "-b", "feature", "../linked"]);
-    fs::create_dir_all(sandbox.project.join(".git/hooks")).unwrap();
-    let hook = "#!/bin/sh\nlattice worker run Review LAT-1 --json > ../answer 2>&1\n";
-    fs::write(sandbox.project.join(".git/hooks/post-commit"), hook).unwrap();
-    let root = sandbox.project.display().to_string();
-    sandbox.sh(&format!(
-        "chmod +x .git/hooks/post-commit && cd ../linked && LATTICE_ROOT={root} git commit -q --allow-empty -m More"
-    ));
-    sandbox.sh("rm .git/hooks/post-commit");
-    let answer: serde_json::Value = serde_json::from_str(&dumped(&sandbox, "answer")).unwrap();
-    let run = sandbox.run_of(&answer["data"]);
-    assert_eq!(run.ended()["type"], "process_completed", "{}", run.log());
-    // The project is the main checkout, and so is the commit that the run is frozen at.
-    assert_eq!(run.log().trim(), sandbox.git(["rev-parse", "HEAD"]));
-    sandbox.git(["worktree", "remove", "../linked"]);
-    sandbox.assert_clean();
 }
 
 #[test]

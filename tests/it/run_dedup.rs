@@ -101,3 +101,45 @@ fn what_the_snapshot_claims_does_not_block() {
     sandbox.run_to_end("Again");
     assert_eq!(sandbox.assert_runs_ended(), 2);
 }
+
+#[test]
+fn with_once_a_commit_is_had_once_whatever_became_of_it() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Once", json!({"command": "exit 3", "worktree": true}));
+    let first = sandbox.start_with("Once", &["--once"]);
+    assert_eq!(first.ended()["type"], "process_failed");
+    sandbox.assert_clean();
+    let again = || sandbox.lattice(["worker", "run", "once", "LAT-1", "--once", "--json"]);
+    let (events, tree) = (sandbox.events(), sandbox.tree());
+    for call in [again(), again().arg("--dry-run")] {
+        let error = call.run().refused(1, "CONFLICT");
+        assert_eq!(error["run"], first.id, "{error}");
+    }
+    assert_eq!(sandbox.events(), events);
+    sandbox.assert_unchanged(&tree);
+    // Another commit, another task, or nothing said of once.
+    let other = sandbox.create("Second task");
+    sandbox.lattice(["worker", "run", "Once", &other, "--once", "--wait"]).run().exits(4);
+    sandbox.start("Once").ended();
+    sandbox.commit("More");
+    sandbox.start_with("Once", &["--once"]).ended();
+    assert_eq!(sandbox.assert_runs_ended(), 3);
+}
+
+/// The second has looked, and waits for its supervisor, while the first starts and ends.
+#[test]
+fn with_once_it_is_the_look_under_the_locks_that_counts() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Once", json!({"command": "true", "worktree": true}));
+    let (lattice, shim) = crate::run_start::slow_supervisor(&sandbox);
+    let words = [lattice.as_str(), "worker", "run", "Once", "LAT-1", "--once", "--json"];
+    let second = sandbox.program(words).env("LATTICE_SHIM", shim).start();
+    let slow = sandbox.socket.peer("slow");
+    let first = sandbox.start_with("Once", &["--once"]);
+    first.ended();
+    slow.tell("go");
+    let error = second.finish().refused(1, "CONFLICT");
+    assert_eq!(error["run"], first.id, "{error}");
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}

@@ -127,3 +127,41 @@ fn a_hook_that_hangs_or_fails_costs_no_end() {
     sandbox.assert_clean();
     assert_eq!(sandbox.assert_runs_ended(), 1);
 }
+
+/// The tracker's own event starts a worker, which a hook is told of in the Python tool's way: `LATTICE_ROOT` is the
+/// `.lattice` directory.
+#[test]
+fn a_change_of_status_starts_a_worker() {
+    let transition = json!({"transitions": {"* -> review": "START"}});
+    for hooks in
+        [transition, json!({"on": {"status_changed": "grep -q '\"to\":\"review\"' && START"}})]
+    {
+        let sandbox = Sandbox::new();
+        sandbox.fake_worker("CodeReviewLite", &["connect=main", "wait"]);
+        let start = "lattice worker run CodeReviewLite $LATTICE_TASK_ID";
+        let text = hooks.to_string().replace("START", start);
+        sandbox.configure("hooks", serde_json::from_str(&text).unwrap());
+        let status = |status: &str| {
+            let words =
+                ["status", "LAT-1", status, "--actor", "human:ana", "--force", "--reason", "r"];
+            sandbox.lattice(words).run().ok().silent();
+        };
+        status("in_progress");
+        assert!(sandbox.runs_of(&sandbox.task).is_empty());
+        status("review");
+        let main = sandbox.socket.peer("main");
+        let runs = sandbox.runs_of(&sandbox.task);
+        let (starts, ends) = runs.values().next().unwrap();
+        assert_eq!((starts.len(), ends.len()), (1, 0), "the change did not wait for the run");
+        assert_eq!(starts[0]["actor"], "agent:worker", "not the one who changed the status");
+        let environment = fs::read(format!("/proc/{}/environ", main.pid)).unwrap();
+        let environment = String::from_utf8_lossy(&environment).into_owned();
+        for of_the_hook in ["LATTICE_EVENT_TYPE=", "LATTICE_TO_STATUS=", "LATTICE_ACTOR=human:ana"]
+        {
+            assert!(!environment.contains(of_the_hook), "{environment}");
+        }
+        main.tell("exit 0");
+        sandbox.assert_clean();
+        assert_eq!(sandbox.assert_runs_ended(), 1);
+    }
+}

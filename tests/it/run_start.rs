@@ -13,7 +13,7 @@ use crate::harness::strace;
 use crate::harness::waiting::{SOON, eventually, skipped};
 
 /// A `lattice` that finds its supervisor by `LATTICE_SHIM` alone, and that supervisor: it waits for the test first.
-fn slow_supervisor(sandbox: &Sandbox) -> (String, String) {
+pub fn slow_supervisor(sandbox: &Sandbox) -> (String, String) {
     let alone = sandbox.base.join("alone");
     let shim = binaries::directory().join("lattice-shim").display().to_string();
     let line = sandbox.fake_line(&["connect=slow", "wait", &format!("exec={shim}")]);

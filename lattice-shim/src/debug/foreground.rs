@@ -84,8 +84,14 @@ fn check(ctx: &Context, options: &Options, turns: &mut Loop) -> Result<Checked> 
         Some(text) => real_task(ctx, text)?,
         None => placeholder(),
     };
-    let request =
-        Request { task, worker: found.name(), commit: None, timeout: options.timeout, actor: None };
+    let request = Request {
+        task,
+        worker: found.name(),
+        commit: None,
+        timeout: options.timeout,
+        actor: None,
+        once: false,
+    };
     let mut checked = preflight::check_found(ctx, &request, &found, snapshot, turns)?;
     let spec = &mut checked.spec;
     spec.record = options.record;
@@ -125,7 +131,7 @@ fn begin(ctx: &Context, checked: Checked, turns: &mut Loop) -> Result<(Seat, Own
     spec.store = store::id(&layout)?;
     let (run, life) = create::directory(&layout, &spec)?;
     if spec.record {
-        start::record_start(ctx, &run, &spec).inspect_err(|_| drop(reap::remove(&run)))?;
+        start::record_start(ctx, &run, &spec, false).inspect_err(|_| drop(reap::remove(&run)))?;
         fs_err::create_dir_all(layout.worker_logs())?;
     }
     inherit::restrict_own_files();

@@ -12,6 +12,7 @@ pub mod halt;
 pub mod handover;
 pub mod history;
 mod lost;
+mod once;
 mod place;
 pub mod plan;
 pub mod preflight;

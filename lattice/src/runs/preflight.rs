@@ -32,6 +32,8 @@ pub(super) const LONGEST: Duration = Duration::from_hours(7 * 24);
 pub struct Checked {
     pub spec: Spec,
     pub notes: Vec<String>,
+    /// See [`Request::once`].
+    pub once: bool,
 }
 
 /// A definition of `workers/`, on a task that is there.
@@ -77,7 +79,7 @@ pub fn check_found(
         );
         notes.push(note);
     }
-    Ok(Checked { spec, notes })
+    Ok(Checked { spec, notes, once: request.once })
 }
 
 pub(super) fn refuse_deep(ctx: &Context) -> Result<()> {

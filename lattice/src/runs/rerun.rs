@@ -46,7 +46,7 @@ fn check(ctx: &Context, old: &Spec, helpers: &mut dyn Helpers) -> Result<Checked
     sandbox::refuse(ctx, git.map(|repository| repository.common_dir.as_path()))?;
     preflight::find_program(ctx, &old.argv[0], &place)?;
     notes.extend(changed_definition(ctx, old));
-    Ok(Checked { spec: again(ctx, old, place)?, notes })
+    Ok(Checked { spec: again(ctx, old, place)?, notes, once: false })
 }
 
 /// A worktree is made at the very commit, so it must still be there. In place there is only the present.

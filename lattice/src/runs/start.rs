@@ -11,6 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use super::context::Context;
 use super::directory::RunDir;
 use super::handover::{self, GO, Hello, NO, Role, VERSION};
+use super::once::refuse_repeated;
 use super::plan::Plan;
 use super::preflight::Checked;
 use super::{create, preflight, reap, store};
@@ -40,6 +41,8 @@ pub struct Request {
     pub commit: Option<String>,
     pub timeout: Option<Duration>,
     pub actor: Option<String>,
+    /// Refuse it if the worker has had this commit of the task before.
+    pub once: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -62,9 +65,12 @@ pub fn plan(
     request: &Request,
     helpers: &mut dyn Helpers,
 ) -> Result<(Plan, Vec<String>)> {
-    let Checked { spec, mut notes } = preflight::check(ctx, request, helpers)?;
+    let Checked { spec, mut notes, once } = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &spec)?;
     let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;
+    if once {
+        refuse_repeated(&events, &spec)?;
+    }
     if let Some(dead) = open_run(&events, &spec.worker) {
         notes.push(format!("{dead} is dead, and would be ended first"));
     }
@@ -79,6 +85,10 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
 /// Starts what has been checked.
 pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     refuse_if_open(ctx, &checked.spec)?;
+    if checked.once {
+        let (events, _, _) = task::read_task(&ctx.layout, &checked.spec.task_id)?;
+        refuse_repeated(&events, &checked.spec)?;
+    }
     // A `.lattice/` of the Python tool ignores none of what a run leaves lying about.
     gitfiles::ensure(&ctx.layout)?;
     checked.spec.store = store::id(&ctx.layout)?;
@@ -100,7 +110,7 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     drop(stage0.try_wait());
     // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
     let mask = block_terminal_signals()?;
-    let decided = record(ctx, &run, &checked.spec, &mut channel);
+    let decided = record(ctx, &run, &checked, &mut channel);
     if decided.is_err() {
         call_off(&mut channel);
     }
@@ -110,7 +120,7 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
 }
 
 fn started(ctx: &Context, checked: Checked, hello: &Hello) -> Started {
-    let Checked { spec, notes } = checked;
+    let Checked { spec, notes, .. } = checked;
     Started {
         run: spec.run_id,
         task: spec.task_id,
@@ -156,11 +166,12 @@ fn give_up(ctx: &Context, run: &RunId, mut channel: Channel, failure: Failure) -
 }
 
 /// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us.
-fn record(ctx: &Context, run: &RunDir, spec: &Spec, channel: &mut Channel) -> Result<()> {
+fn record(ctx: &Context, run: &RunDir, checked: &Checked, channel: &mut Channel) -> Result<()> {
+    let Checked { spec, once, .. } = checked;
     if channel.receive()? == Received::Closed {
         return Err(mute("died before the run was recorded"));
     }
-    record_start(ctx, run, spec)?;
+    record_start(ctx, run, spec, *once)?;
     if channel.send(GO).is_ok() {
         return Ok(());
     }
@@ -172,14 +183,14 @@ fn record(ctx: &Context, run: &RunDir, spec: &Spec, channel: &mut Channel) -> Re
 }
 
 /// From here on it is a run. Refused, with nothing written, if it may not start now.
-pub fn record_start(ctx: &Context, run: &RunDir, spec: &Spec) -> Result<()> {
-    let line = append_start(ctx, run, spec)?;
+pub fn record_start(ctx: &Context, run: &RunDir, spec: &Spec, once: bool) -> Result<()> {
+    let line = append_start(ctx, run, spec, once)?;
     // The copy brings the start back if git takes the line away under the run. Should it fail, the line stands.
     drop(replace::publish_exclusive(&run.started(), line.as_bytes()));
     Ok(())
 }
 
-fn append_start(ctx: &Context, run: &RunDir, spec: &Spec) -> Result<String> {
+fn append_start(ctx: &Context, run: &RunDir, spec: &Spec, once: bool) -> Result<String> {
     for _ in 0..ATTEMPTS {
         let mut txn = TaskTxn::begin(&ctx.layout, &spec.task_id)?;
         if txn.is_archived() {
@@ -189,6 +200,9 @@ fn append_start(ctx: &Context, run: &RunDir, spec: &Spec) -> Result<String> {
             // A reaper that found the lock of a dead supervisor free removes it under these locks, never later.
             if !run.exists() {
                 return Err(mute("died, and its directory was removed"));
+            }
+            if once {
+                refuse_repeated(txn.events(), spec)?;
             }
             let event = terminal::started(spec);
             txn.append(&event)?;
@@ -251,7 +265,7 @@ fn already_running(ctx: &Context, spec: &Spec, other: &RunId) -> Failure {
     Failure::new(Code::AlreadyRunning, message).hint(hint).detail("run", other.as_str())
 }
 
-fn display(spec: &Spec) -> &str {
+pub(super) fn display(spec: &Spec) -> &str {
     spec.short_id.as_deref().unwrap_or(spec.task_id.as_str())
 }
 

@@ -1,5 +1,6 @@
 //! What every test stands on: a project of its own, the real binaries, real processes, and waits that are events.
 
+pub mod agent;
 pub mod binaries;
 pub mod call;
 pub mod campaign;

@@ -107,13 +107,24 @@ pub fn stat_field(pid: i32, number: usize) -> Option<String> {
     fields.split(' ').nth(number - 3).map(str::to_owned)
 }
 
-/// The live processes whose environment holds `entry` (`NAME=value`). A zombie has no environment.
-pub fn carrying(entry: &str) -> Vec<Process> {
-    let pids = fs_err::read_dir("/proc").expect("/proc is mounted").filter_map(|found| {
+/// The live processes of a session (setsid(2)).
+pub fn in_session(leader: i32) -> Vec<Process> {
+    let session = leader.to_string();
+    let is_member = |pid: &i32| stat_field(*pid, 6).as_ref() == Some(&session);
+    pids().filter(is_member).filter_map(Process::open).collect()
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs_err::read_dir("/proc").expect("/proc is mounted").filter_map(|found| {
         let name = found.ok()?.file_name();
         name.to_str()?.parse().ok()
-    });
-    pids.filter(|pid| environment_holds(*pid, entry))
+    })
+}
+
+/// The live processes whose environment holds `entry` (`NAME=value`). A zombie has no environment.
+pub fn carrying(entry: &str) -> Vec<Process> {
+    pids()
+        .filter(|pid| environment_holds(*pid, entry))
         .filter_map(Process::open)
         .filter(|p| !p.is_dead())
         .collect()

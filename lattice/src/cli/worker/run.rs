@@ -54,6 +54,9 @@ pub(crate) struct RunArgs {
     /// Who works, instead of the definition's actor
     #[arg(long)]
     actor: Option<String>,
+    /// Refuse it if the worker has had this commit of the task before, whatever became of that run: for hooks
+    #[arg(long)]
+    once: bool,
     /// Wait for its end
     #[arg(long, conflicts_with = "follow")]
     wait: bool,
@@ -74,6 +77,7 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
         commit: args.commit.clone(),
         timeout: args.timeout,
         actor: args.actor.as_deref().map(checked_actor).transpose()?,
+        once: args.once,
     };
     if args.dry_run {
         let (plan, notes) = plan(&ctx, &request, &mut Bounded)?;

@@ -8,6 +8,7 @@ use super::context::{COOKIE, Context};
 use super::directory::{LifeLock, RunDir};
 use crate::model::failure::{Code, Failure, Result};
 use crate::process::channel::{self, Channel};
+use crate::process::env::CLEANERS;
 use crate::process::spawn;
 
 /// The version that both binaries must have.
@@ -73,6 +74,9 @@ fn spawn_stage0(
         .stdout(Stdio::from(socket))
         .stderr(Stdio::from(life.ended));
     command.env_remove(COOKIE).process_group(0);
+    for name in CLEANERS {
+        command.env_remove(name);
+    }
     command.spawn().map_err(|error| {
         let message = format!("failed to start `{}`: {error}", ctx.shim.display());
         Failure::new(Code::SpawnError, message)

@@ -9,4 +9,4 @@ mod tests;
 
 pub use git_config::with_attached_gc;
 pub use rules::{Action, Rules, Variable, dropped_names, engine_env, explain};
-pub use table::GIT_LOCAL;
+pub use table::{CLEANERS, GIT_LOCAL};

@@ -37,6 +37,17 @@ const fn keep(patterns: &'static [&'static str], why: &'static str) -> Rule {
     Rule { patterns, when: When::Always, verdict: Verdict::Keep, why }
 }
 
+/// By these a CI runner finds what its job has left running, and ends it. A run is meant to outlive its caller, so
+/// not even its supervisors have them. Jenkins wants all of its own to be there; `BUILD_ID`, which scripts use, may
+/// stay.
+pub const CLEANERS: &[&str] = &[
+    "RUNNER_TRACKING_ID",
+    "JENKINS_NODE_COOKIE",
+    "JENKINS_SERVER_COOKIE",
+    "HUDSON_SERVER_COOKIE",
+    "HUDSON_COOKIE",
+];
+
 /// Variables by which git tells its hooks and aliases which repository they serve. They would point our own git
 /// calls, and those of the engine, at the wrong repository, or at the author of another commit.
 ///
@@ -283,6 +294,7 @@ pub(super) const TABLE: &[Rule] = &[
         ],
         "access to remote repositories",
     ),
+    drop(CLEANERS, "marks what a CI runner ends after its job"),
     drop(&["npm_lifecycle_*"], "names the npm script that called"),
     keep(&["BUN_OPTIONS", "VIRTUAL_ENV", "npm_config_*", "INIT_CWD"], "the user's own tools"),
     // Lattice

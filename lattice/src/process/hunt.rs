@@ -13,8 +13,9 @@ use super::table::{self, Stat};
 use super::tree::{self, Backoff, Swept, UNKILLABLE_AFTER};
 use crate::model::run::Identity;
 
-/// The marks of a run's processes. Any one of the first three is proof; a place alone is proof only below our
-/// own worktree, for a process without a terminal that began after the run.
+/// The marks of a run's processes. Each of the first three is proof, whoever's the process is, but that a session may
+/// hand the cookie on. A place alone is proof only below our own worktree, for a process of our user without a
+/// terminal that began after the run.
 pub struct Marks {
     /// `NAME=value` in the environment.
     pub cookie: String,
@@ -27,7 +28,22 @@ pub struct Marks {
     pub since_ticks: Option<u64>,
 }
 
-/// Ends all that carry a mark, as `tree::end` does for descendants.
+/// Programs that start others by somebody's order and with somebody's environment: what they have started may carry
+/// a mark because a run has left it with them (`tmux setenv`, `systemctl --user import-environment`).
+const SESSIONS: &[&str] = &[
+    "tmux: server",
+    "screen",
+    "zellij",
+    "dbus-daemon",
+    "dbus-broker",
+    "gnome-shell",
+    "gnome-session-b",
+    "plasmashell",
+    "xfce4-session",
+    "sway",
+];
+
+/// Ends all that carry a mark, as `tree::end` does for descendants. What may be somebody else's is a survivor.
 pub fn end(
     marks: &Marks,
     grace: Duration,
@@ -39,8 +55,9 @@ pub fn end(
     let mut told = BTreeSet::new();
     let mut backoff = Backoff::new();
     loop {
-        let found = find(marks, spared);
+        let (found, foreign) = find(marks, spared);
         if found.is_empty() {
+            swept.survivors = foreign;
             return Ok(swept);
         }
         if begin.elapsed() > grace + UNKILLABLE_AFTER {
@@ -61,23 +78,51 @@ pub fn end(
     }
 }
 
-/// Everything alive that carries a mark, without the spared, ourselves and our ancestors.
-pub fn find(marks: &Marks, spared: &dyn Fn(i32) -> bool) -> Vec<Stat> {
+/// Everything alive that carries a mark, without the spared, ourselves and our ancestors; and the numbers of those
+/// whose only mark may be a session's.
+fn find(marks: &Marks, spared: &dyn Fn(i32) -> bool) -> (Vec<Stat>, Vec<i32>) {
     let all = table::all();
     let ours = own_line(&all);
-    let uid = Uid::effective().as_raw();
     let alive = |leader: &&Identity| identity::presence(leader) == Presence::Alive;
     let group = marks.leader.as_ref().filter(alive).map(|leader| leader.pgid);
-    all.into_iter()
-        .filter(|process| !process.is_dead() && !ours.contains(&process.pid))
-        .filter(|process| table::uid(process.pid) == Some(uid))
-        .filter(|process| is_marked(marks, group, process) && !spared(process.pid))
-        .collect()
+    let (mut found, mut foreign) = (Vec::new(), Vec::new());
+    for process in &all {
+        if process.is_dead() || ours.contains(&process.pid) || spared(process.pid) {
+            continue;
+        }
+        if is_marked(marks, group, process) {
+            found.push(process.clone());
+        } else if table::carries(process.pid, &marks.cookie) {
+            if is_of_a_session(&all, marks, process) {
+                foreign.push(process.pid);
+            } else {
+                found.push(process.clone());
+            }
+        }
+    }
+    (found, foreign)
 }
 
+/// Whether the first of its line that carries the cookie was started by a session that does not. An orphan of the
+/// run may have such a parent too, if that adopts orphans, as a user's systemd does: its own services know by their
+/// number that they are (systemd.exec(5), `SYSTEMD_EXEC_PID`).
+fn is_of_a_session(all: &[Stat], marks: &Marks, process: &Stat) -> bool {
+    let parent = |of: &Stat| all.iter().find(|other| other.pid == of.ppid);
+    let mut first = process;
+    while let Some(carrier) = parent(first).filter(|it| table::carries(it.pid, &marks.cookie)) {
+        first = carrier;
+    }
+    let name = parent(first).and_then(|parent| table::command_name(parent.pid));
+    match name.as_deref() {
+        Some("systemd") => table::carries(first.pid, &format!("SYSTEMD_EXEC_PID={}", first.pid)),
+        Some(name) => SESSIONS.contains(&name),
+        None => false,
+    }
+}
+
+/// By anything but the cookie.
 fn is_marked(marks: &Marks, group: Option<i32>, process: &Stat) -> bool {
     group == Some(process.pgid)
-        || table::carries(process.pid, &marks.cookie)
         || marks.pipe.is_some_and(|inode| table::holds_pipe(process.pid, inode))
         || sits_in_worktree(marks, process)
 }
@@ -85,6 +130,7 @@ fn is_marked(marks: &Marks, group: Option<i32>, process: &Stat) -> bool {
 fn sits_in_worktree(marks: &Marks, process: &Stat) -> bool {
     let (Some(worktree), Some(since)) = (&marks.worktree, marks.since_ticks) else { return false };
     process.tty == 0
+        && table::uid(process.pid) == Some(Uid::effective().as_raw())
         && process.start_ticks >= since
         && table::cwd(process.pid).is_some_and(|cwd| cwd.starts_with(worktree))
 }

@@ -161,7 +161,15 @@ fn give_up(ctx: &Context, run: &RunId, mut channel: Channel, failure: Failure) -
         call_off(&mut channel);
     }
     drop(channel);
-    reap::one(ctx, run, reap::PATIENCE);
+    // A process that dies closes its end of the channel a moment before its locks fall.
+    let directory = RunDir::at(ctx.layout.run_dir(run));
+    let deadline = Instant::now() + reap::PATIENCE;
+    while reap::one(ctx, run, reap::PATIENCE).is_none()
+        && directory.exists()
+        && Instant::now() < deadline
+    {
+        thread::sleep(LOOK_AGAIN);
+    }
     failure
 }
 

@@ -12,6 +12,7 @@ mod finish;
 mod gate;
 mod helpers;
 mod launch;
+mod limits;
 mod loops;
 mod messages;
 mod roles;

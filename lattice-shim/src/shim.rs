@@ -54,7 +54,16 @@ pub(crate) fn from_start_to_end(
     output: OwnedFd,
     ready: Result<()>,
 ) -> Result<(Event, Ending)> {
-    let mut shim = Shim { seat, turns, output, dirty: None, engine: None, gauge: None, told: None };
+    let mut shim = Shim {
+        seat,
+        turns,
+        output,
+        dirty: None,
+        engine: None,
+        unbound: false,
+        gauge: None,
+        told: None,
+    };
     let begin = Instant::now();
     let facts = match ready {
         Ok(()) => {
@@ -90,6 +99,7 @@ pub(crate) struct Shim<'a> {
     dirty: Option<bool>,
     /// Set when the engine itself has been let go, and not a setup command.
     pub(crate) engine: Option<i32>,
+    pub(crate) unbound: bool,
     pub(crate) gauge: Option<Gauge>,
     /// What the engine had told when it was decided to end it in spite of its result.
     pub(crate) told: Option<Told>,
@@ -105,7 +115,8 @@ impl Shim<'_> {
             Continue(()) => self.run_engine(),
             Break(facts) => facts,
         };
-        Facts { dirty: self.dirty, stop_requested: self.stop_is_requested(), ..facts }
+        let stop_requested = self.stop_is_requested();
+        Facts { dirty: self.dirty, stop_requested, unbound: self.unbound, ..facts }
     }
 
     /// Hooks, worktree and setup; a stop cuts each of them short.

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use lattice::model::outcome::{Exit, Reason};
 use lattice::process::memory::Gauge;
 use lattice::process::reap::{self, Child};
+use lattice::process::table;
 use lattice::process::tree::Swept;
 use lattice::runs::{directory, spare};
 
+use crate::limits::Limits;
 use crate::messages::Message;
 use crate::shim::Shim;
 
@@ -45,7 +47,8 @@ impl Shim<'_> {
                 return self.clear(leader, None, SWEEP_GRACE);
             }
             self.turns.reap_orphans(leader);
-            if let Some(reason) = self.must_end(deadline, idle) {
+            let limits = self.limits(deadline, idle);
+            if let Some(reason) = self.must_end(&limits) {
                 self.turns.announce(&Message::Ending { reason, error: None });
                 let grace = match reason {
                     // What asks for ever more memory is not given time to ask.
@@ -58,37 +61,31 @@ impl Shim<'_> {
                 }
                 return self.clear(leader, Some(reason), grace);
             }
-            let looks = [self.idle_at(idle), self.linger_until(), self.next_look()];
-            let next = looks.into_iter().flatten().fold(deadline, Instant::min);
-            let next = next.min(Instant::now() + TICK);
+            let next = limits.next().min(Instant::now() + TICK);
+            let next = self.next_look().map_or(next, |look| look.min(next));
             if self.turns.turn(Some(next)).is_err() {
                 return self.clear(leader, Some(Reason::Internal), SWEEP_GRACE);
             }
         }
     }
 
-    /// `Exited`: it has told its result and does not exit. Its time is then no longer its own.
-    fn must_end(&mut self, deadline: Instant, idle: Option<Duration>) -> Option<Reason> {
-        let now = Instant::now();
-        let settled = self.turns.settled_since().is_some();
+    fn must_end(&mut self, limits: &Limits) -> Option<Reason> {
         if self.stop_is_wanted() {
             Some(Reason::Stopped)
         } else if self.uses_too_much_memory() {
             Some(Reason::MemoryLimit)
-        } else if self.linger_until().is_some_and(|at| now >= at) || settled && now >= deadline {
-            Some(Reason::Exited)
-        } else if now >= deadline {
-            Some(Reason::TimedOut)
-        } else if !settled && self.idle_at(idle).is_some_and(|at| now >= at) {
-            Some(Reason::Idle)
         } else {
-            None
+            limits.passed(Instant::now())
         }
     }
 
-    fn linger_until(&self) -> Option<Instant> {
+    fn limits(&self, deadline: Instant, idle: Option<Duration>) -> Limits {
         let grace = Duration::from_millis(self.seat.spec.result_grace_ms);
-        Some(self.turns.settled_since()? + grace)
+        Limits {
+            deadline,
+            silent_until: idle.map(|idle| self.turns.last_output + idle),
+            lingers_until: self.turns.settled_since().map(|since| since + grace),
+        }
     }
 
     fn uses_too_much_memory(&mut self) -> bool {
@@ -101,10 +98,6 @@ impl Shim<'_> {
         self.gauge.as_ref().map(Gauge::next_look)
     }
 
-    fn idle_at(&self, idle: Option<Duration>) -> Option<Instant> {
-        Some(self.turns.last_output + idle?)
-    }
-
     /// The whole tree, with its leader as an unreaped zombie until the others are gone.
     pub(crate) fn clear(
         &mut self,
@@ -112,6 +105,9 @@ impl Shim<'_> {
         ended: Option<Reason>,
         grace: Duration,
     ) -> Finished {
+        if self.engine == Some(leader) {
+            self.unbound = table::acts_as_another(leader);
+        }
         let swept = self.turns.end_tree(Some(leader), grace).unwrap_or_default();
         let exit = match reap::collect(leader) {
             Child::Exited(exit) => exit,

@@ -12,7 +12,7 @@ use lattice::process::pipe;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Child};
 use lattice::process::watch::STOP_SIGNALS;
-use lattice::process::{spawn, tree};
+use lattice::process::{spawn, table, tree};
 use lattice::runs::end::sequence::{self, End};
 use lattice::runs::handover::{GO, Hello, VERSION};
 use lattice::runs::{examine, reap as reaper};
@@ -194,11 +194,13 @@ impl<'a> Warden<'a> {
         }
         let engine = self.engine.filter(|&pid| reap::peek(pid) != Child::Unknown);
         let seen_before = engine.map(reap::peek);
+        let unbound = engine.is_some_and(table::acts_as_another);
         let swept = self.turns.end_tree(engine, ORPHAN_GRACE)?;
         let exit = engine.map(reap::collect);
         self.turns.take_output()?;
         let mut facts = self.facts(shim, seen_before, exit);
         swept.note_in(&mut facts);
+        facts.unbound = unbound;
         facts.log_losses = self.turns.losses;
         facts.log_losses.unwritten += self.unwritten;
         let mask = engine_env::mask(&self.seat.spec);

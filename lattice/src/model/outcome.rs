@@ -68,6 +68,8 @@ pub struct Facts {
     pub max_rss_kb: Option<u64>,
     /// The main checkout had changes that the worktree did not see.
     pub dirty: Option<bool>,
+    /// The engine became another user's program, which the kernel does not end with its supervisor.
+    pub unbound: bool,
     pub swept: usize,
     pub survivors: Survivors,
     pub stop_requested: bool,
@@ -97,6 +99,7 @@ impl Facts {
             cpu_seconds: None,
             max_rss_kb: None,
             dirty: None,
+            unbound: false,
             swept: 0,
             survivors: Survivors::None,
             stop_requested: false,

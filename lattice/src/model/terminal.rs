@@ -81,7 +81,7 @@ pub fn terminal(
     }
     put("swept", json!(facts.swept));
     put("ended_by", json!(by));
-    put("containment", json!(containment()));
+    put("containment", json!(containment(facts)));
     if let Some(artifact) = &remains.artifact {
         put("artifact_id", json!(artifact));
     }
@@ -192,6 +192,10 @@ fn round3(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-fn containment() -> &'static str {
-    if cfg!(target_os = "linux") { "subreaper" } else { "process_group" }
+fn containment(facts: &Facts) -> &'static str {
+    match (cfg!(target_os = "linux"), facts.unbound) {
+        (true, false) => "subreaper",
+        (true, true) => "leader_unbound",
+        (false, _) => "process_group",
+    }
 }

@@ -71,6 +71,15 @@ pub fn uid(pid: i32) -> Option<u32> {
     fs_err::metadata(format!("/proc/{pid}")).ok().map(|metadata| metadata.uid())
 }
 
+/// Whether the process acts as another user than this one: it became a set-user-ID program.
+pub fn acts_as_another(pid: i32) -> bool {
+    let text = fs_err::read_to_string(entry(pid, "status")).unwrap_or_default();
+    let effective = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1)?.parse().ok());
+    effective.is_some_and(|uid: u32| uid != nix::unistd::Uid::effective().as_raw())
+}
+
 /// The short name of a process (proc_pid_comm(5), at most 15 bytes).
 pub fn command_name(pid: i32) -> Option<String> {
     fs_err::read_to_string(entry(pid, "comm")).ok().map(|name| name.trim_end().to_owned())

@@ -37,6 +37,10 @@ pub fn uid(_pid: i32) -> Option<u32> {
     None
 }
 
+pub fn acts_as_another(_pid: i32) -> bool {
+    false
+}
+
 pub fn command_name(_pid: i32) -> Option<String> {
     None
 }

@@ -64,6 +64,11 @@ mod hook_examples;
 /// A `.lattice` that is mounted read-only.
 mod read_only;
 
+/// Attacks on the search for the processes of a run.
+mod attacks_processes;
+/// Attacks on the start of a run.
+mod attacks_start;
+
 /// Getting the work of a run back.
 mod run_apply;
 /// Callers in every state, and that none of it reaches the engine or keeps the caller.

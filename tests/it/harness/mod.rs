@@ -1,6 +1,7 @@
 //! What every test stands on: a project of its own, the real binaries, real processes, and waits that are events.
 
 pub mod agent;
+pub mod asleep;
 pub mod binaries;
 pub mod call;
 pub mod campaign;

@@ -37,10 +37,19 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
 /// The same, but only the calls that speak of a path that contains this text, by name or by descriptor.
 #[track_caller]
 pub fn moments_on(sandbox: &Sandbox, call: Call, part: &str) -> (Finished, Vec<Moment>) {
+    let (finished, text) = told(sandbox, call, &[]);
+    (finished, read_lines(&text, |line| line.contains(part)))
+}
+
+/// Lets a call run and gives the trace of its first process, or with `-f` of all of them: with the paths behind
+/// descriptors, and with long texts.
+#[track_caller]
+pub fn told(sandbox: &Sandbox, call: Call, options: &[&str]) -> (Finished, String) {
     let trace = sandbox.base.join("trace");
     let path = trace.to_str().expect("a sandbox's path is UTF-8");
-    let finished = call.through(["strace", "-y", "-s", "1000", "-o", path]).run();
-    (finished, read_lines(&trace, |line| line.contains(part)))
+    let strace = ["strace", "-y", "-s", "1000", "-o", path];
+    let finished = call.through(strace.iter().chain(options).copied()).run();
+    (finished, fs::read_to_string(&trace).expect("strace has written"))
 }
 
 /// The call, with this error from one system call, which is not made.
@@ -65,13 +74,20 @@ pub fn struck_at(call: Call, signal: &str, moment: &Moment) -> Call {
 /// Attaches to a running process, to list its system calls or to kill it at one of them. Its later children are
 /// not traced. Returns once the process is traced.
 pub fn attached(sandbox: &Sandbox, process: &Process, moment: Option<&Moment>) -> Running {
+    let Some(Moment { syscall, ordinal }) = moment else {
+        return attached_with(sandbox, process, &[]);
+    };
+    let traced = format!("trace={syscall}");
+    let inject = format!("inject={syscall}:signal=SIGKILL:when={ordinal}");
+    attached_with(sandbox, process, &["-e", &traced, "-e", &inject])
+}
+
+/// The same with other words for strace.
+pub fn attached_with(sandbox: &Sandbox, process: &Process, options: &[&str]) -> Running {
     let trace = sandbox.base.join("trace").display().to_string();
     let pid = process.pid.to_string();
-    let mut argv = vec!["strace".to_owned(), "-o".to_owned(), trace, "-p".to_owned(), pid];
-    if let Some(Moment { syscall, ordinal }) = moment {
-        argv.extend(["-e".to_owned(), format!("trace={syscall}"), "-e".to_owned()]);
-        argv.push(format!("inject={syscall}:signal=SIGKILL:when={ordinal}"));
-    }
+    let argv = ["strace", "-o", &trace, "-p", &pid].into_iter().chain(options.iter().copied());
+    let argv: Vec<String> = argv.map(str::to_owned).collect();
     let running = sandbox.program(argv).start();
     wait_attached(process);
     running
@@ -145,17 +161,21 @@ impl Stop {
 
 /// What an attached process has done until its end.
 pub fn traced(sandbox: &Sandbox, tracing: Running) -> Vec<Moment> {
+    read_lines(&traced_text(sandbox, tracing), |_| true)
+}
+
+/// The trace itself.
+pub fn traced_text(sandbox: &Sandbox, tracing: Running) -> String {
     tracing.finish();
-    read(&sandbox.base.join("trace"))
+    fs::read_to_string(sandbox.base.join("trace")).expect("strace has written")
 }
 
 fn read(trace: &Path) -> Vec<Moment> {
-    read_lines(trace, |_| true)
+    read_lines(&fs::read_to_string(trace).expect("strace has written"), |_| true)
 }
 
 /// All calls are counted; those whose line is wanted are in the answer.
-fn read_lines(trace: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Moment> {
-    let text = fs::read_to_string(trace).expect("strace has written");
+pub fn read_lines(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Moment> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut moments = Vec::new();
     for line in text.lines() {
@@ -170,4 +190,22 @@ fn read_lines(trace: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Moment> {
         }
     }
     moments
+}
+
+/// The first call of this kind whose line has these parts.
+#[track_caller]
+pub fn first(trace: &str, syscall: &str, parts: &[&str]) -> Moment {
+    let fits = |line: &str| parts.iter().all(|part| line.contains(part));
+    let found = read_lines(trace, fits).into_iter().find(|moment| moment.syscall == syscall);
+    found.unwrap_or_else(|| panic!("no {syscall} with {parts:?} in {trace}"))
+}
+
+/// Fails unless lines with all of these parts follow each other in this order.
+#[track_caller]
+pub fn assert_order(trace: &str, steps: &[&[&str]]) {
+    let mut lines = trace.lines();
+    for (index, parts) in steps.iter().enumerate() {
+        let found = lines.any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "{parts:?} does not follow {:?} in\n{trace}", &steps[..index]);
+    }
 }

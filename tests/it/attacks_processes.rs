@@ -1,0 +1,292 @@
+//! Attacks on the search for a run's processes, each test named by its row: what must be found, and what only looks
+//! as if it belonged to the run.
+
+use std::os::unix::fs::PermissionsExt;
+
+use fs_err as fs;
+use serde_json::{Value, json};
+
+use crate::harness::binaries;
+use crate::harness::namespace::Namespace;
+use crate::harness::process::Process;
+use crate::harness::run::Run;
+use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::{SOON, skipped};
+
+#[track_caller]
+fn reap(sandbox: &Sandbox) {
+    sandbox.lattice(["worker", "reap"]).run().ok();
+}
+
+#[track_caller]
+fn assert_lost(run: &Run<'_>) -> Value {
+    let end = run.ended();
+    assert_eq!(end["data"]["reason"], "supervisor_lost", "{end}");
+    end
+}
+
+/// Whoever ends it would be ended by it.
+#[test]
+fn s8_nobody_ends_the_run_that_he_is_part_of() {
+    let sandbox = Sandbox::new();
+    let [daemon, said, main] = ["daemon", "said", "main"]
+        .map(|name| sandbox.fake_line(&[&format!("connect={name}"), "wait"]));
+    let answer = sandbox.base.join("answer");
+    let script = format!(
+        "setsid bash -c \"{daemon}; lattice worker reap --json > {}; {said}\" > /dev/null 2>&1 & exec {main}",
+        answer.display()
+    );
+    sandbox.worker("Work", json!({ "command": script }));
+    let run = sandbox.start("Work");
+    let daemon = sandbox.socket.peer("daemon");
+    run.lose_supervisors(&sandbox.socket.peer("main"));
+    daemon.tell("go");
+    let said = sandbox.socket.peer("said");
+    let answer: Value = serde_json::from_slice(&fs::read(answer).unwrap()).unwrap();
+    assert_eq!(answer["data"], json!([]), "{answer}");
+    assert!(run.terminal().is_none() && run.directory().exists());
+    reap(&sandbox);
+    assert_lost(&run);
+    assert!(said.is_dead());
+    sandbox.assert_clean();
+}
+
+/// In place, everything that the user does in the project has the run's directory.
+#[test]
+fn s8_who_works_in_the_project_is_no_part_of_a_run_in_place() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let bystander = sandbox.start_fake(&["setsid", "connect=bystander", "wait"]);
+    let peer = sandbox.socket.peer("bystander");
+    run.lose_supervisors(&main);
+    reap(&sandbox);
+    assert_lost(&run);
+    assert!(!peer.is_dead());
+    peer.tell("exit 0");
+    bystander.finish().ok();
+    sandbox.assert_clean();
+}
+
+/// A person's shell in the run's worktree has a terminal; what the run has left there has none.
+#[test]
+fn s8_a_shell_in_the_worktree_is_not_ended() {
+    let sandbox = Sandbox::new();
+    let command = sandbox.fake(&["connect=main", "wait"]);
+    sandbox.worker("Work", json!({"command": command, "worktree": true}));
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    let chdir = format!("chdir={}", run.started["worktree_path"].as_str().unwrap());
+    let line = sandbox.fake_line(&[&chdir, "connect=shell", "wait"]);
+    let terminal = sandbox.program(["script", "-qec", &line, "/dev/null"]).start();
+    let shell = sandbox.socket.peer("shell");
+    let squatting = sandbox.start_fake(&["setsid", &chdir, "connect=squatter", "wait"]);
+    let squatter = sandbox.socket.peer("squatter");
+    run.lose_supervisors(&main);
+    reap(&sandbox);
+    assert_lost(&run);
+    assert!(squatter.is_dead() && !shell.is_dead());
+    squatting.finish();
+    shell.tell("exit 0");
+    terminal.finish().ok();
+    sandbox.assert_clean();
+}
+
+#[test]
+fn s12_a_daemon_of_a_setup_command_is_found_by_a_reaper() {
+    let sandbox = Sandbox::new();
+    let setup = sandbox.fake_line(&["spawn-setsid=daemon", "connect=setup", "wait"]);
+    sandbox.worker("Work", json!({"command": "true", "setup": [setup], "worktree": true}));
+    let run = sandbox.start("Work");
+    let (setup, daemon) = (sandbox.socket.peer("setup"), sandbox.socket.peer("daemon"));
+    let warden = i32::try_from(run.started["pid"].as_i64().unwrap()).unwrap();
+    let warden = Process::open(warden).unwrap();
+    let shim = setup.ancestor(" shim ");
+    for process in [&warden, &shim] {
+        process.signal(rustix::process::Signal::STOP);
+    }
+    for process in [&warden, &shim] {
+        process.kill();
+        process.wait_dead(SOON);
+    }
+    assert!(!daemon.is_dead(), "only the call can find it");
+    reap(&sandbox);
+    assert_lost(&run);
+    assert!(setup.is_dead() && daemon.is_dead());
+    sandbox.assert_clean();
+}
+
+/// In the pid namespace of another container its processes have no numbers, and cannot be looked for.
+#[test]
+fn s19_a_reaper_that_cannot_look_waits_and_deletes_nothing() {
+    let name = "s19_a_reaper_that_cannot_look_waits_and_deletes_nothing";
+    let sandbox = Sandbox::new();
+    let spaces = [(); 2].map(|()| Namespace::of_processes(&sandbox));
+    let [here, there] = match spaces {
+        [Ok(here), Ok(there)] => [here, there],
+        [Err(reason), _] | [_, Err(reason)] => return skipped(name, &reason),
+    };
+    let steps = ["spawn-setsid=daemon", "connect=main", "wait"];
+    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
+    let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);
+    let run = sandbox.run_of(&there.inside(call, &sandbox.project).run().ok().data());
+    let (main, daemon) = (sandbox.socket.peer("main"), sandbox.socket.peer("daemon"));
+    let shim = main.parent();
+    let warden = shim.parent();
+    for process in [&warden, &shim] {
+        process.signal(rustix::process::Signal::STOP);
+    }
+    for process in [&warden, &shim, &*main] {
+        process.kill();
+        process.wait_dead(SOON);
+    }
+    let reap = || {
+        let call = sandbox.lattice(["worker", "reap", "--json"]);
+        here.inside(call, &sandbox.project).run().ok().data()
+    };
+    let left = reap();
+    assert_eq!((&left[0]["run"], &left[0]["action"]), (&json!(run.id), &json!("left")));
+    assert!(left[0]["reason"].to_string().contains("pid namespace"), "{left}");
+    assert!(run.terminal().is_none() && run.directory().exists());
+    // Once its time is over nobody waits any longer, but what cannot be seen may be alive.
+    let spec = run.directory().join("spec.json");
+    let mut value: Value = serde_json::from_slice(&fs::read(&spec).unwrap()).unwrap();
+    (value["timeout_ms"], value["grace_ms"]) = (json!(0), json!(0));
+    fs::write(&spec, value.to_string()).unwrap();
+    assert_eq!(reap()[0]["action"], "finished");
+    let end = assert_lost(&run);
+    assert_eq!(end["data"]["survivors"], "unknown", "{end}");
+    assert!(end["data"]["kept_worktree"].is_string() && !daemon.is_dead(), "{end}");
+    daemon.kill();
+    drop([here, there]);
+    sandbox.assert_left(&["worktree ", "entry ", "listed "]);
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+/// No mark leads to it, but the warden has adopted it.
+#[test]
+fn s21_a_daemon_without_any_mark_is_found_by_the_warden() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["spawn-unseen=daemon", "connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let (main, daemon) = (sandbox.socket.peer("main"), sandbox.socket.peer("daemon"));
+    run.supervisors(&main).0.kill();
+    assert_eq!(run.ended()["data"]["ended_by"], "warden");
+    assert!(daemon.is_dead(), "dead before the end is told");
+    sandbox.assert_clean();
+}
+
+/// An engine that becomes another user's program: the kernel forgets to end it with its parent (prctl(2)).
+#[test]
+fn m4_an_engine_that_becomes_another_user_is_ended_all_the_same() {
+    let name = "m4_an_engine_that_becomes_another_user_is_ended_all_the_same";
+    if !rustix::process::geteuid().is_root() {
+        return skipped(name, "only root can give a program to another user");
+    }
+    let sandbox = Sandbox::new();
+    let open = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let program = sandbox.base.join("engine");
+    sandbox.program(["cp", &binaries::fake_engine(), program.to_str().unwrap()]).run().ok();
+    sandbox.program(["chown", "65534", program.to_str().unwrap()]).run().ok();
+    open(&program, 0o4755);
+    open(&sandbox.base, 0o755);
+    open(sandbox.socket.path(), 0o777);
+    let nobody = ["setpriv", "--reuid=65534", "--clear-groups", "test", "-w"];
+    let reaches = sandbox.program(nobody).arg(sandbox.socket.path()).run();
+    if reaches.code != Some(0) {
+        return skipped(name, "another user cannot reach the directory of the tests");
+    }
+    let mut argv = sandbox.fake_argv(&["connect=main", "wait"]);
+    argv[0] = program.display().to_string();
+    sandbox.worker("Work", json!({"command": argv, "worktree": true}));
+    for both in [false, true] {
+        let run = sandbox.start("Work");
+        let main = sandbox.socket.peer("main");
+        let (shim, warden) = run.supervisors(&main);
+        for process in [&warden, &shim] {
+            process.signal(rustix::process::Signal::STOP);
+        }
+        shim.kill();
+        shim.wait_dead(SOON);
+        assert!(!main.is_dead(), "the kernel leaves it alone: this is the attack");
+        if both {
+            warden.kill();
+            warden.wait_dead(SOON);
+            reap(&sandbox);
+            assert_lost(&run);
+        } else {
+            warden.signal(rustix::process::Signal::CONT);
+            let end = run.ended();
+            let facts = (&end["data"]["ended_by"], &end["data"]["containment"]);
+            assert_eq!(facts, (&json!("warden"), &json!("leader_unbound")), "{end}");
+        }
+        assert!(main.is_dead(), "dead before the end is told");
+        sandbox.assert_clean();
+    }
+    let run = sandbox.start("Work");
+    sandbox.socket.peer("main").tell("exit 0");
+    assert_eq!(run.ended()["data"]["containment"], "leader_unbound");
+    sandbox.assert_clean();
+}
+
+/// By these a CI runner finds what a job has left behind, and ends it.
+#[test]
+fn m12_the_cleaner_of_a_ci_job_finds_no_supervisor() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let marks = ["RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE", "JENKINS_SERVER_COOKIE"];
+    let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);
+    let call = marks.iter().fold(call, |call, name| call.env(name, "of-a-job"));
+    let run = sandbox.run_of(&call.env("BUILD_ID", "17").run().ok().data());
+    let main = sandbox.socket.peer("main");
+    let (shim, warden) = run.supervisors(&main);
+    for process in [&*main, &shim, &warden] {
+        let environment = fs::read_to_string(format!("/proc/{}/environ", process.pid)).unwrap();
+        assert!(!environment.contains("of-a-job"), "{environment}");
+        assert!(environment.contains("BUILD_ID=17"), "scripts use it");
+    }
+    main.tell("exit 0");
+    run.ended();
+    sandbox.assert_clean();
+}
+
+/// A run has left its mark with a tmux that is somebody else's, which hands it on to all that it starts.
+#[test]
+fn m13_what_a_session_has_started_is_named_and_not_ended() {
+    let name = "m13_what_a_session_has_started_is_named_and_not_ended";
+    let sandbox = Sandbox::new();
+    let socket = sandbox.base.join("tmux").display().to_string();
+    let tmux = |words: &[&str]| {
+        let argv =
+            ["tmux", "-f", "/dev/null", "-S", &socket].into_iter().chain(words.iter().copied());
+        sandbox.program(argv.map(str::to_owned).collect::<Vec<_>>())
+    };
+    if sandbox.program(["sh", "-c", "command -v tmux"]).run().code != Some(0) {
+        return skipped(name, "no tmux");
+    }
+    tmux(&["new-session", "-d", &sandbox.fake_line(&["connect=session", "wait"])]).run().ok();
+    let session = sandbox.socket.peer("session");
+    let mark = "LATTICE_STARTED_EVENT_ID";
+    let export = format!(
+        "tmux -S {socket} setenv -g {mark} ${mark} && tmux -S {socket} setenv {mark} ${mark}"
+    );
+    let main = sandbox.fake_line(&["connect=main", "wait"]);
+    sandbox.worker("Work", json!({"command": format!("{export} && exec {main}")}));
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    tmux(&["new-window", "-d", &sandbox.fake_line(&["connect=pane", "wait"])]).run().ok();
+    let pane = sandbox.socket.peer("pane");
+    let environment = fs::read_to_string(format!("/proc/{}/environ", pane.pid)).unwrap();
+    assert!(environment.contains(&format!("{mark}={}", run.id)), "{environment}");
+    run.lose_supervisors(&main);
+    reap(&sandbox);
+    let end = assert_lost(&run);
+    assert!(!pane.is_dead() && !session.is_dead());
+    assert_eq!(end["data"]["survivors"], json!([pane.pid]), "{end}");
+    tmux(&["kill-server"]).run().ok();
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 1);
+}

@@ -61,7 +61,6 @@ impl<'a> Change<'a> {
     /// From the append on nothing may look like a refusal, or the caller would do it all again: a snapshot that
     /// cannot be written is only a warning, because the next write makes it again from the log.
     pub(crate) fn record(&self, mut txn: TaskTxn, events: &[Event]) -> Result<Snapshot> {
-        self.layout.ensure_dirs()?;
         txn.append_all(events)?;
         if let Err(failure) = txn.write_snapshot() {
             self.session

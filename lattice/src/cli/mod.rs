@@ -52,7 +52,7 @@ pub(crate) mod worker;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
 use lattice::model::failure::Result;
@@ -106,6 +106,7 @@ Environment:
   NO_COLOR       no colour";
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     Init(init::InitArgs),
     Create(create::CreateArgs),
@@ -147,7 +148,7 @@ pub(crate) fn run(caller: Caller) -> ExitCode {
     if caller.text(completions::VARIABLE).is_some() {
         return complete(&caller);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -156,9 +157,20 @@ pub(crate) fn run(caller: Caller) -> ExitCode {
     failure::exit_code(&session.out, result)
 }
 
+/// Only the command that is named is built; help and errors may have to speak of all.
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse().or_else(|_| Cli::from_arg_matches_mut(&mut whole().try_get_matches()?))
+}
+
+fn whole() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
 /// Answers a shell that asks what a word may become.
 fn complete(caller: &Caller) -> ExitCode {
-    let command = || complete_words::teach(Cli::command());
+    let command = || complete_words::teach(whole());
     let environment = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match environment.try_complete(std::env::args_os(), caller.cwd().ok()) {
         Ok(_) => ExitCode::SUCCESS,

@@ -57,12 +57,11 @@ fn all(session: &Session, layout: &Layout) -> Result<()> {
     session.out.warn_all(unreadable);
     let mut derived = Derived::new(layout)?;
     let (mut done, mut failed): (Vec<TaskId>, Vec<(TaskId, Failure)>) = (Vec::new(), Vec::new());
-    for task in tasks {
-        match rebuild_task(layout, &task).and_then(|()| derived.add(&task)) {
-            Ok(()) => done.push(task),
-            Err(failure) => failed.push((task, failure)),
-        }
-    }
+    let again = |task: &TaskId| rebuild_task(layout, task);
+    derived.gather(&tasks, again, |task, result| match result {
+        Ok(()) => done.push(task.clone()),
+        Err(failure) => failed.push((task.clone(), failure)),
+    });
     derived.write()?;
     answer(session, &done, &failed)
 }

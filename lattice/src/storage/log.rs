@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::layout::Layout;
+use super::scan;
 use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED, TASK_UNARCHIVED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
@@ -95,7 +96,7 @@ pub fn belongs_in_archive(place: Place, events: &[Event]) -> bool {
 }
 
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs_err::read(path) {
+    match scan::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
@@ -103,7 +104,7 @@ fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Reads a log. Lines that are no JSON object are skipped.
 pub fn read(path: &Path) -> io::Result<Vec<Event>> {
-    Ok(events(&fs_err::read(path)?))
+    Ok(events(&scan::read(path)?))
 }
 
 /// The events among the lines.

@@ -16,4 +16,5 @@ pub mod plan;
 pub mod rebuild;
 pub mod replace;
 pub mod scaffold;
+mod scan;
 pub mod task;

@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use super::lifecycle::Spool;
+use super::scan;
 use super::task::named::{self, Named};
 use super::task::{TaskTxn, read_task, task_ids};
 use crate::model::event::Event;
@@ -29,13 +30,22 @@ impl<'a> Derived<'a> {
         Ok(Self { layout, lifecycle: Spool::new(layout)?, named: Named::default() })
     }
 
-    /// Reads a task from its log and adds it.
-    pub fn add(&mut self, task: &TaskId) -> Result<()> {
-        let (events, snapshot, _) = read_task(self.layout, task)?;
-        self.add_read(task, &events, &snapshot)
+    /// Reads each task from its log, after `first` has been done to it, and adds it; `done` hears how it went.
+    pub fn gather(
+        &mut self,
+        tasks: &[TaskId],
+        first: impl Fn(&TaskId) -> Result<()> + Sync,
+        mut done: impl FnMut(&TaskId, Result<()>),
+    ) {
+        let layout = self.layout;
+        let look = |task: &TaskId| first(task).and_then(|()| read_task(layout, task));
+        scan::each(tasks, look, |task, read| {
+            let added = read.and_then(|(events, snapshot, _)| self.add(task, &events, &snapshot));
+            done(task, added);
+        });
     }
 
-    fn add_read(&mut self, task: &TaskId, events: &[Event], snapshot: &Snapshot) -> Result<()> {
+    fn add(&mut self, task: &TaskId, events: &[Event], snapshot: &Snapshot) -> Result<()> {
         self.lifecycle.add(events)?;
         if let Some(short_id) = snapshot.short_id() {
             // Of two tasks with one short ID the older keeps it; `doctor` names both.

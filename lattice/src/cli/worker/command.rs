@@ -16,7 +16,7 @@ use crate::cli::session::Session;
 /// surroundings. A run is one execution of a worker on a task. It is named by the ID of its start event; the
 /// last 4 or more characters will do wherever a RUN is asked for.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, defer = true)]
 pub(crate) enum WorkerCommand {
     Run(run::RunArgs),
     List(list::ListArgs),

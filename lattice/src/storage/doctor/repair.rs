@@ -65,10 +65,9 @@ fn shows_in_derived_files(check: Check) -> bool {
 
 fn derive_again(layout: &Layout) -> Result<()> {
     let mut derived = Derived::new(layout)?;
-    for task in all_tasks(layout, &mut Vec::new()) {
-        // A task that cannot be read has been named; its lines in the life-cycle log are kept.
-        drop(derived.add(&task));
-    }
+    let tasks: Vec<TaskId> = all_tasks(layout, &mut Vec::new()).into_iter().collect();
+    // A task that cannot be read has been named; its lines in the life-cycle log are kept.
+    derived.gather(&tasks, |_| Ok(()), |_, result| drop(result));
     derived.write()
 }
 

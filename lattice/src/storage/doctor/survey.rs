@@ -11,6 +11,7 @@ use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
 use crate::storage::layout::Layout;
 use crate::storage::lifecycle;
+use crate::storage::scan;
 use crate::storage::task::task_ids;
 
 /// What was found, and how much there was to look at.
@@ -30,18 +31,22 @@ pub fn survey(layout: &Layout, visit: &mut dyn FnMut(&TaskId, &[Event]) -> Vec<F
     files::config(layout, &mut survey);
     let recorded = lifecycle::Recorded::read(layout, &mut survey.findings);
     let mut index = Index::read(layout, &mut survey.findings);
-    for id in all_tasks(layout, &mut survey.findings) {
-        let looked = task::inspect(layout, &id);
-        survey.tasks += 1;
-        survey.events += looked.lines;
-        survey.findings.extend(looked.findings);
-        survey.findings.extend(recorded.missing(&id, &looked.events));
-        survey.findings.extend(visit(&id, &looked.events));
-        match &looked.snapshot {
-            Some(snapshot) => survey.findings.extend(index.compare(&id, snapshot)),
-            None => index.pass_over(&id),
-        }
-    }
+    let all: Vec<TaskId> = all_tasks(layout, &mut survey.findings).into_iter().collect();
+    scan::each(
+        &all,
+        |id| task::inspect(layout, id),
+        |id, looked| {
+            survey.tasks += 1;
+            survey.events += looked.lines;
+            survey.findings.extend(looked.findings);
+            survey.findings.extend(recorded.missing(id, &looked.events));
+            survey.findings.extend(visit(id, &looked.events));
+            match &looked.snapshot {
+                Some(snapshot) => survey.findings.extend(index.compare(id, snapshot)),
+                None => index.pass_over(id),
+            }
+        },
+    );
     survey.findings.extend(index.finish(layout));
     files::artifacts(layout, &mut survey);
     files::resources(layout, &mut survey);

@@ -1,7 +1,8 @@
 //! One task: its logs, its snapshot, and whether they are where they belong.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
@@ -13,6 +14,7 @@ use crate::model::log_text::{Flaw, flaws};
 use crate::model::reduce::{Snapshot, replay, terminal_of};
 use crate::storage::layout::Layout;
 use crate::storage::log::{self, Place};
+use crate::storage::scan;
 use crate::storage::task::with_unknown_keys;
 
 /// What is known of one task.
@@ -30,11 +32,16 @@ pub(super) fn inspect(layout: &Layout, task: &TaskId) -> Looked {
     let mut found = Vec::new();
     match read(layout, task) {
         Err(why) => found.push(Finding::error(Check::JsonlParse, why)),
-        Ok((Place::Nowhere, _)) => found.push(without_log(layout, task)),
-        Ok((place, content)) => {
-            for path in logs(layout, task) {
-                found.extend(lines(layout, &path));
+        Ok(Logs { place: Place::Nowhere, .. }) => found.push(without_log(layout, task)),
+        Ok(Logs { place, contents }) => {
+            for (path, content) in &contents {
+                found.extend(lines(layout, path, content));
             }
+            let content = match &contents[..] {
+                [(_, active), (_, archived)] => Cow::from(log::merge(active, archived)),
+                [(_, only)] => Cow::from(only),
+                _ => Cow::default(),
+            };
             looked.events = log::events(&content);
             looked.lines = looked.events.len() as u64;
             looked.snapshot = replay(&looked.events);
@@ -54,25 +61,23 @@ pub(super) fn inspect(layout: &Layout, task: &TaskId) -> Looked {
     looked
 }
 
-/// Where the log is, and the one history that is in it.
-fn read(layout: &Layout, task: &TaskId) -> Result<(Place, Vec<u8>), String> {
+/// Where the log is, and what is in it: in each of them, the active one first.
+struct Logs {
+    place: Place,
+    contents: Vec<(PathBuf, Vec<u8>)>,
+}
+
+fn read(layout: &Layout, task: &TaskId) -> Result<Logs, String> {
     let place = log::locate(layout, task).map_err(|failure| failure.to_string())?;
     let mut contents = Vec::new();
-    for path in logs(layout, task) {
-        match fs_err::read(path) {
-            Ok(content) => contents.push(content),
+    for path in [layout.log(task), layout.archived_log(task)] {
+        match scan::read(&path) {
+            Ok(content) => contents.push((path, content)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.to_string()),
         }
     }
-    Ok(match &contents[..] {
-        [active, archived] => (place, log::merge(active, archived)),
-        _ => (place, contents.pop().unwrap_or_default()),
-    })
-}
-
-fn logs(layout: &Layout, task: &TaskId) -> [std::path::PathBuf; 2] {
-    [layout.log(task), layout.archived_log(task)]
+    Ok(Logs { place, contents })
 }
 
 fn without_log(layout: &Layout, task: &TaskId) -> Finding {
@@ -93,8 +98,7 @@ fn without_beginning(layout: &Layout, task: &TaskId, content: &[u8]) -> Finding 
     Finding::error(Check::MissingLog, message)
 }
 
-fn lines(layout: &Layout, path: &Path) -> Vec<Finding> {
-    let Ok(content) = fs_err::read(path) else { return Vec::new() };
+fn lines(layout: &Layout, path: &Path, content: &[u8]) -> Vec<Finding> {
     let name = name(layout, path);
     let finding = |flaw| match flaw {
         Flaw::Torn { .. } => {
@@ -117,7 +121,7 @@ fn lines(layout: &Layout, path: &Path) -> Vec<Finding> {
             Finding::warning(Check::DuplicateEvent, message)
         }
     };
-    flaws(&content).into_iter().map(finding).collect()
+    flaws(content).into_iter().map(finding).collect()
 }
 
 /// Files of the task in two places, or in the one that its log has left.
@@ -164,7 +168,7 @@ fn snapshot(
 ) -> Option<Finding> {
     let archived = log::is_archived(place, events);
     let path = if archived { layout.archived_snapshot(task) } else { layout.snapshot(task) };
-    let bytes = match fs_err::read(&path) {
+    let bytes = match scan::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let message = format!("{task} has no snapshot, so other tools do not see it");

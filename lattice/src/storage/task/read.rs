@@ -15,6 +15,7 @@ use crate::model::json;
 use crate::model::reduce::{OpenRun, Snapshot, open_runs, replay};
 use crate::storage::layout::Layout;
 use crate::storage::log::{self, History};
+use crate::storage::scan;
 
 /// Reads a task from its log; `true` if it is archived.
 pub fn read_task(layout: &Layout, task: &TaskId) -> Result<(Vec<Event>, Snapshot, bool)> {
@@ -80,13 +81,16 @@ pub fn list_snapshots(
             found.entry(task).or_insert_with(|| (tasks.clone(), archived));
         }
     }
+    let found: Vec<_> = found.into_iter().collect();
     let mut snapshots = Vec::with_capacity(found.len());
-    for (task, (tasks, archived)) in found {
-        match load(layout, &tasks, &task) {
-            Ok(snapshot) => snapshots.push((snapshot, archived)),
+    scan::each(
+        &found,
+        |(task, (tasks, _))| load(layout, tasks, task),
+        |(_, (_, archived)), loaded| match loaded {
+            Ok(snapshot) => snapshots.push((snapshot, *archived)),
             Err(why) => warnings.push(why),
-        }
-    }
+        },
+    );
     (snapshots, warnings)
 }
 
@@ -94,13 +98,13 @@ pub fn list_snapshots(
 pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
     let mut candidates = Vec::new();
     for (tasks, _, _) in places(layout, true) {
-        for task in task_ids(&tasks, "json", &mut Vec::new()) {
-            let text =
-                fs_err::read_to_string(tasks.join(format!("{task}.json"))).unwrap_or_default();
-            if text.contains("\"active_processes\"") {
-                candidates.push(task);
-            }
-        }
+        let mentions = |task: &TaskId| {
+            let content = scan::read(&tasks.join(format!("{task}.json"))).unwrap_or_default();
+            str::from_utf8(&content).is_ok_and(|text| text.contains("\"active_processes\""))
+        };
+        scan::each(&task_ids(&tasks, "json", &mut Vec::new()), mentions, |task, found| {
+            candidates.extend(found.then(|| task.clone()));
+        });
     }
     candidates.sort();
     candidates.dedup();
@@ -150,7 +154,7 @@ pub fn task_ids(dir: &Path, extension: &str, warnings: &mut Vec<String>) -> Vec<
 
 fn load(layout: &Layout, tasks: &Path, task: &TaskId) -> Result<Snapshot, String> {
     let path = tasks.join(format!("{task}.json"));
-    let from_file = fs_err::read(&path).ok().and_then(|bytes| json::parse_line(&bytes));
+    let from_file = scan::read(&path).ok().and_then(|bytes| json::parse_line(&bytes));
     if let Some(Value::Object(fields)) = from_file
         && fields.get("id").is_some_and(|id| id == task.as_str())
     {

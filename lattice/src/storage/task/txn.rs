@@ -1,6 +1,5 @@
 //! The one read-modify-write of a task.
 
-use std::io::Read;
 use std::path::Path;
 
 use fs_err::File;
@@ -19,6 +18,7 @@ use crate::storage::layout::Layout;
 use crate::storage::lock::{self, Locks};
 use crate::storage::log::{self, Place};
 use crate::storage::replace::replace;
+use crate::storage::scan;
 
 /// A task under its locks, which are held until this is dropped. So be quick: no process, no git, no waiting.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl TaskTxn {
         } else {
             self.layout.snapshot(&self.task)
         };
-        let old = fs_err::read(&path).unwrap_or_default();
+        let old = scan::read(&path).unwrap_or_default();
         let new = with_unknown_keys(&self.snapshot, &old).file_text();
         if old != new.as_bytes() {
             replace(&path, new.as_bytes())?;
@@ -186,8 +186,7 @@ pub(in crate::storage) fn open_log(layout: &Layout, path: &Path) -> Result<(File
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
     repair_tail(&mut file, &layout.torn_tails())?;
-    let mut content = Vec::new();
-    File::open(path)?.read_to_end(&mut content)?;
+    let content = scan::read(path)?;
     Ok((file, content))
 }
 

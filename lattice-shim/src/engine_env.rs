@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use lattice::model::mask::Mask;
 use lattice::model::run::Spec;
 use lattice::process::env;
 use lattice::runs::directory::RunDir;
@@ -11,13 +10,6 @@ use lattice::runs::surroundings;
 pub(crate) fn of(spec: &Spec, run: &RunDir) -> Vec<(OsString, OsString)> {
     let added = surroundings::added(spec, run);
     env::with_attached_gc(env::engine_env(&callers(), &surroundings::rules(spec), &added))
-}
-
-/// What must not be repeated in a committed log: the caller's secrets and the definition's.
-pub(crate) fn mask(spec: &Spec) -> Mask {
-    let callers = callers();
-    let texts = callers.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
-    Mask::new(texts.chain(spec.env_set.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
 }
 
 /// The caller's environment came to us through exec, and is nowhere else.

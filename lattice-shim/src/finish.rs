@@ -18,7 +18,7 @@ use lattice::runs::end::hands::Hands;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::examine::{self, Verdict};
 use lattice::runs::reap;
-use lattice::runs::{spare, store};
+use lattice::runs::{secrets, spare, store};
 
 use crate::loops::Loop;
 use crate::seat::{self, Seat};
@@ -58,7 +58,9 @@ fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
     let mut reaper = Reaper { seat, turns };
     reaper.sweep()?.note_in(&mut facts);
     let Seat { run, spec, layout, .. } = seat;
-    let end = End { layout, run, spec, by: EndedBy::Reaper, mask: None };
+    // The secrets of an environment have died with it.
+    let mask = (!spec.has_secrets).then(|| secrets::of_project(spec));
+    let end = End { layout, run, spec, by: EndedBy::Reaper, mask: mask.as_ref() };
     sequence::run(&end, facts, &mut reaper)
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
+use lattice::model::mask::Mask;
 use lattice::model::outcome::{Losses, Told};
 use lattice::model::run::Spec;
 use lattice::process::channel::{Channel, Received};
@@ -138,6 +139,20 @@ impl Loop {
         Ok(())
     }
 
+    /// The same, for one who ends what has printed it, or reads the log now.
+    pub(crate) fn take_last_output(&mut self) -> io::Result<()> {
+        self.take_output()?;
+        if self.log.as_mut().is_some_and(|log| log.write_rest() > 0) {
+            self.read_on();
+        }
+        Ok(())
+    }
+
+    /// From here on the log does not show these. Nothing that could be one of them has been printed yet.
+    pub(crate) fn hide(&mut self, mask: &Mask) {
+        self.log = self.log.take().map(|log| log.behind(mask.veil()));
+    }
+
     pub(crate) fn follow(&mut self, follower: Option<Follower>) {
         self.follower = follower;
     }
@@ -222,7 +237,7 @@ impl Loop {
 impl Hands for Loop {
     fn sweep(&mut self) -> io::Result<Swept> {
         let swept = self.end_tree(None, SHORT_GRACE)?;
-        self.take_output()?;
+        self.take_last_output()?;
         Ok(swept)
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lattice::model::event::Event;
 use lattice::model::failure::{Failure, Result};
+use lattice::model::mask::Mask;
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason, Told};
 use lattice::model::run::Spec;
 use lattice::process::memory::Gauge;
@@ -17,6 +18,7 @@ use lattice::process::{inherit, oom};
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
+use lattice::runs::secrets;
 use nix::sys::signal::Signal;
 
 use crate::engine_env;
@@ -50,14 +52,17 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
 /// ready, there is only the end.
 pub(crate) fn from_start_to_end(
     seat: &Seat,
-    turns: Loop,
+    mut turns: Loop,
     output: OwnedFd,
     ready: Result<()>,
 ) -> Result<(Event, Ending)> {
+    let mask = secrets::of(&seat.spec, &engine_env::callers());
+    turns.hide(&mask);
     let mut shim = Shim {
         seat,
         turns,
         output,
+        mask,
         dirty: None,
         engine: None,
         unbound: false,
@@ -96,6 +101,8 @@ pub(crate) struct Shim<'a> {
     pub(crate) turns: Loop,
     /// The write end of the engine's pipe.
     output: OwnedFd,
+    /// What nobody is to read of what the run leaves.
+    mask: Mask,
     dirty: Option<bool>,
     /// Set when the engine itself has been let go, and not a setup command.
     pub(crate) engine: Option<i32>,
@@ -134,11 +141,18 @@ impl Shim<'_> {
         if let Err(failure) = made {
             return Break(Facts::new(Reason::WorktreeFailed).because(failure.to_string()));
         }
+        self.learn_secrets();
         let deadline = Instant::now() + Duration::from_millis(spec.setup_timeout_ms);
         for command in &spec.setup {
             self.setup(command, deadline)?;
         }
         self.end_if_stopped()
+    }
+
+    /// A hook may have fetched them a moment ago.
+    fn learn_secrets(&mut self) {
+        self.mask = std::mem::take(&mut self.mask).and(secrets::of_project(&self.seat.spec));
+        self.turns.hide(&self.mask);
     }
 
     /// The hooks of `process_started`.
@@ -300,10 +314,10 @@ impl Shim<'_> {
         // E0, also for ways out of `work` that have swept nothing: a closed gate, a panic.
         let swept = self.turns.end_tree(None, Duration::ZERO)?;
         swept.note_in(&mut facts);
+        self.turns.take_last_output()?;
         facts.log_losses = self.turns.losses;
-        let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
-        let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&mask) };
+        let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&self.mask) };
         sequence::recorded(&end, facts, &mut self.turns)
     }
 }

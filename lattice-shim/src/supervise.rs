@@ -114,7 +114,7 @@ impl Shim<'_> {
             Child::Running | Child::Unknown => Exit::default(),
         };
         // The pipe is empty now, or held by a survivor: its end is not waited for.
-        drop(self.turns.take_output());
+        drop(self.turns.take_last_output());
         Finished { exit, ended, swept }
     }
 

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::mask::{Mask, Veil};
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::channel::{self, Channel, Received};
 use lattice::process::pipe;
@@ -15,7 +16,7 @@ use lattice::process::watch::STOP_SIGNALS;
 use lattice::process::{spawn, table, tree};
 use lattice::runs::end::sequence::{self, End};
 use lattice::runs::handover::{GO, Hello, VERSION};
-use lattice::runs::{examine, reap as reaper};
+use lattice::runs::{examine, reap as reaper, secrets};
 use lattice::storage::replace;
 use nix::sys::signal::Signal;
 
@@ -75,6 +76,8 @@ struct Warden<'a> {
     begin: Instant,
     shim: i32,
     pipe: Option<OwnedFd>,
+    /// What the shim hides, too: read before an engine could have changed it.
+    mask: Mask,
     deadline: Instant,
     /// The reason if the deadline passes in silence.
     then: Reason,
@@ -115,6 +118,7 @@ impl<'a> Warden<'a> {
             begin: Instant::now(),
             shim: shim.id().cast_signed(),
             pipe: Some(read),
+            mask: secrets::of(&seat.spec, &engine_env::callers()),
             deadline: Instant::now() + FIRST_WORD,
             then: Reason::Internal,
             engine: None,
@@ -189,23 +193,26 @@ impl<'a> Warden<'a> {
 
     /// The shim is dead, and its children are ours now.
     fn finish(mut self, shim: Exit) -> Result<()> {
+        self.mask = std::mem::take(&mut self.mask).and(secrets::of_project(&self.seat.spec));
         if let Some(pipe) = self.pipe.take() {
-            self.turns.log = LogPump::open(pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
+            let log = LogPump::open(pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
+            // What the shim had read and not written is gone with it, and may end in the middle of a secret.
+            let veil = self.mask.veil().map(Veil::in_the_middle);
+            self.turns.log = log.map(|log| log.behind(veil));
         }
         let engine = self.engine.filter(|&pid| reap::peek(pid) != Child::Unknown);
         let seen_before = engine.map(reap::peek);
         let unbound = engine.is_some_and(table::acts_as_another);
         let swept = self.turns.end_tree(engine, ORPHAN_GRACE)?;
         let exit = engine.map(reap::collect);
-        self.turns.take_output()?;
+        self.turns.take_last_output()?;
         let mut facts = self.facts(shim, seen_before, exit);
         swept.note_in(&mut facts);
         facts.unbound = unbound;
         facts.log_losses = self.turns.losses;
         facts.log_losses.unwritten += self.unwritten;
-        let mask = engine_env::mask(&self.seat.spec);
         let Seat { run, spec, layout, .. } = self.seat;
-        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask) };
+        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&self.mask) };
         sequence::run(&end, facts, &mut self.turns).map(drop)
     }
 

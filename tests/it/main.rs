@@ -97,6 +97,8 @@ mod run_kills;
 mod run_log_cap;
 /// Logs and directories that go away under a run.
 mod run_lost_logs;
+/// Secrets in logs and reports, however they come.
+mod run_masked;
 /// Runs that runs start.
 mod run_nested;
 /// Exit codes, signals, timeouts, daemons, the log.

@@ -98,6 +98,20 @@ fn a_draft_need_not_be_in_workers() {
     sandbox.assert_clean();
 }
 
+/// A terminal is scrolled back, copied and shared.
+#[test]
+fn s23_secrets_are_shown_to_nobody() {
+    let sandbox = Sandbox::new();
+    let script = "echo the token is $API_TOKEN; echo it is $API_TOKEN > $LATTICE_REPORT; exit 3";
+    sandbox.worker("Check", json!({"command": script}));
+    let call = debug(&sandbox, &["workers/check.json"]).env("API_TOKEN", "tulip-4711-planted");
+    let finished = call.run().exits(4).stdout("the token is <API_TOKEN>*******\n");
+    assert!(!finished.stderr.contains("4711"), "{finished}");
+    let line = finished.stderr.lines().find_map(|line| line.strip_prefix("--- its report: "));
+    assert_eq!(fs::read_to_string(line.unwrap()).unwrap(), "it is <API_TOKEN>*******\n");
+    sandbox.assert_clean();
+}
+
 #[test]
 fn a_report_is_kept_although_it_becomes_no_artifact() {
     let sandbox = Sandbox::new();

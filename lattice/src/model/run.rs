@@ -38,6 +38,9 @@ pub struct Spec {
     pub env_drop: Vec<String>,
     pub env_keep: Vec<String>,
     pub env_inherit: bool,
+    /// The caller's environment holds secrets, which nobody knows but the two supervisors.
+    #[serde(default = "unknown")]
+    pub has_secrets: bool,
     pub cwd: PathBuf,
     pub worktree_path: Option<PathBuf>,
     /// The file of the rendered prompt, in `work/`; also the engine's standard input where it takes it so.
@@ -91,6 +94,11 @@ pub struct Spec {
     /// File system type of `lattice_dir`, such as `ext4` or `nfs`.
     pub file_system: String,
     pub started_at: String,
+}
+
+/// Builds that did not say it may have been given some.
+fn unknown() -> bool {
+    true
 }
 
 fn unlimited() -> u64 {

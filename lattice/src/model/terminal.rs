@@ -32,6 +32,8 @@ pub fn started(spec: &Spec) -> Event {
 pub struct Remains {
     pub artifact: Option<ArtifactId>,
     pub report_missing: bool,
+    /// It is there, but nobody knows any more what in it is secret.
+    pub report_withheld: bool,
     /// Where the report was copied to, below the project root; or why it was not.
     pub report_copy: Option<Result<String, String>>,
     pub preserved_ref: Option<String>,
@@ -84,6 +86,9 @@ pub fn terminal(
     put("containment", json!(containment(facts)));
     if let Some(artifact) = &remains.artifact {
         put("artifact_id", json!(artifact));
+    }
+    if remains.report_withheld {
+        put("report_not_attached", json!("nobody knows any more what in it is secret"));
     }
     match &remains.report_copy {
         None => {}

@@ -8,6 +8,7 @@ pub mod helper;
 pub mod hunt;
 pub mod identity;
 pub mod inherit;
+mod log_file;
 pub mod memory;
 pub mod oom;
 pub mod pipe;

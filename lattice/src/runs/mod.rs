@@ -23,6 +23,7 @@ pub mod record;
 pub mod reported;
 pub mod rerun;
 mod sandbox;
+pub mod secrets;
 pub mod spare;
 mod specify;
 pub mod start;

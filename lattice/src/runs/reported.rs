@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
 use super::directory::RunDir;
-use super::{lost, query, reap, untrusted};
+use super::{lost, query, reap, secrets, untrusted};
 use crate::model::event::{Event, PROCESS_COMPLETED, PROCESS_STARTED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
@@ -73,6 +73,9 @@ fn put_into_box(
     words: &Words,
 ) -> Result<Told> {
     refuse_long(words)?;
+    // The caller has hidden what its environment holds.
+    let given = directory.spec().map(|spec| secrets::of_project(&spec)).unwrap_or_default();
+    let words = &words.clone().masked(&given);
     let bytes = serde_json::to_vec(words).expect("words have only string keys");
     match replace::publish_exclusive(&directory.reported(), &bytes) {
         Ok(()) => return Ok(Told { event: None, recorded: true, appended: false }),

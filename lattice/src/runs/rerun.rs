@@ -8,7 +8,7 @@ use super::place::{self, Place};
 use super::preflight::{self, Checked};
 use super::query::View;
 use super::start::{self, Started};
-use super::{reap, sandbox, specify, store};
+use super::{reap, sandbox, secrets, specify, store};
 use crate::git::repository;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
@@ -117,6 +117,7 @@ fn again(ctx: &Context, old: &Spec, place: Place) -> Result<Spec> {
         commit_sha: place.commit_sha,
         worktree_path,
         log_path: specify::log_path(&run_id),
+        has_secrets: !secrets::of_environment(&ctx.caller_env).is_empty(),
         umask: inherit::current_umask(),
         depth: ctx.depth + 1,
         store: String::new(),

@@ -12,7 +12,7 @@ use super::handover::VERSION;
 use super::place::Place;
 use super::preflight::LONGEST;
 use super::start::Request;
-use super::store;
+use super::{secrets, store};
 use crate::model::config::Config;
 use crate::model::definition::{Definition, OnChanges, ReportFrom};
 use crate::model::failure::Result;
@@ -78,6 +78,7 @@ pub(super) fn spec(
         env_drop: definition.env.drop.clone(),
         env_keep: definition.env.keep.clone(),
         env_inherit: definition.env.inherit,
+        has_secrets: !secrets::of_environment(&ctx.caller_env).is_empty(),
         worktree_path,
         prompt_path: None,
         prompt_on_stdin: false,

@@ -4,9 +4,8 @@ use serde_json::json;
 
 use lattice::model::event::Event;
 use lattice::model::failure::Result;
-use lattice::model::mask::Mask;
 use lattice::model::words::{Outcome, Words};
-use lattice::runs::reported;
+use lattice::runs::{reported, secrets};
 use lattice::storage::task::read_config;
 
 use crate::cli::hooks;
@@ -36,7 +35,8 @@ pub(super) fn report(session: &Session, report: &Report<'_>) -> Result<()> {
     };
     // The words go into a log that is committed, and whoever ends the run may not know the worker's secrets.
     let progress = Progress::for_lock(session, &run);
-    let told = reported::tell(&ctx, &run, &task, &words.masked(&mask(session)))?;
+    let mask = secrets::of_environment(session.caller.env());
+    let told = reported::tell(&ctx, &run, &task, &words.masked(&mask))?;
     drop(progress);
     let id = told.event.as_ref().map(Event::id);
     let outcome = report.outcome.as_str();
@@ -50,9 +50,4 @@ pub(super) fn report(session: &Session, report: &Report<'_>) -> Result<()> {
         Some(event) => hooks::fire(session, &ctx.layout, &read_config(&ctx.layout)?, &[event]),
         None => Ok(()),
     }
-}
-
-fn mask(session: &Session) -> Mask {
-    let env = session.caller.env().iter();
-    Mask::new(env.filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?))))
 }

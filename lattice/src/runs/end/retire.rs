@@ -1,12 +1,20 @@
 //! E6: what is worth keeping moves to `logs/workers/`, and the directory goes.
 
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::sequence::End;
 use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::json;
-use crate::runs::record;
+use crate::model::mask::Veil;
+use crate::runs::{record, secrets};
 use crate::storage::{delete, replace};
 
 /// Durable before the directory goes: the record is the only copy of the end while no log holds it.
@@ -24,19 +32,44 @@ pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
     )?)
 }
 
-/// A report that could not become an artifact stays beside the log; moving it takes no space.
+/// A report that could not become an artifact stays beside the log, as private as that; moving it takes no space.
 pub(super) fn keep_report(end: &End<'_>, record: &Event) -> Result<()> {
     fs_err::create_dir_all(end.layout.worker_logs())?;
     let report = end.run.report();
     let plain = fs_err::symlink_metadata(&report)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0);
+        .is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1 && metadata.len() > 0);
     if plain && record.data().get("artifact_id").is_none() {
+        // Its own modes are those that the engine gave it.
+        fs_err::set_permissions(&report, Permissions::from_mode(0o600))?;
+        let known = end.mask.cloned().unwrap_or_else(|| secrets::of_project(end.spec));
+        if let Some(veil) = known.veil() {
+            hide_in_place(&report, veil)?;
+        }
         fs_err::rename(
             report,
             end.layout.worker_logs().join(format!("{}.report", end.spec.run_id)),
         )?;
     }
     Ok(())
+}
+
+/// As many bytes as there were, so a full disk is no obstacle.
+fn hide_in_place(path: &Path, mut veil: Veil) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut options = fs_err::OpenOptions::new();
+    let options = options.read(true).write(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?.into_file();
+    let (mut from, mut to) = (0, 0);
+    loop {
+        let count = file.read_at(veil.room(), from)?;
+        from += count as u64;
+        let known = if count == 0 { veil.rest() } else { veil.take(count) };
+        file.write_all_at(known, to)?;
+        to += known.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// Renamed before it is emptied: a directory without its lock or its spec must never look like a run.

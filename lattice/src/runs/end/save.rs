@@ -17,7 +17,7 @@ use crate::model::terminal::Remains;
 use crate::model::time;
 use crate::model::words::Words;
 use crate::process::{pipe, sparse};
-use crate::runs::{reported, untrusted};
+use crate::runs::{reported, secrets, untrusted};
 use crate::storage::artifact::{self, NewArtifact};
 use crate::storage::{delete, replace};
 
@@ -54,8 +54,8 @@ fn close_box(end: &End<'_>) -> Option<Words> {
     let words = reported::read(end.run)?;
     Some(match end.mask {
         Some(mask) => words.masked(mask),
-        // Masked by whoever said it; the engine's environment is not known here.
-        None => words,
+        // Masked by whoever said it, who had the environment that is not known here.
+        None => words.masked(&secrets::of_project(end.spec)),
     })
 }
 
@@ -120,14 +120,23 @@ fn report(end: &End<'_>, facts: &Facts, remains: &mut Remains) {
         remains.report_missing = end.spec.report.is_some() && !left;
         return;
     }
-    let attached = found_report(end, facts).and_then(|bytes| {
+    let attached = found_report(end, facts).and_then(|mut bytes| {
+        let Some(mask) = end.mask else {
+            // It stays beside the log, where it is as private as that: see `retire`.
+            remains.report_withheld = bytes.is_some();
+            return Ok(None);
+        };
+        if let (Some(bytes), Some(veil)) = (&mut bytes, mask.veil()) {
+            veil.hide(bytes);
+        }
         remains.report_copy =
             bytes.as_deref().and_then(|bytes| report_copy::write(end.spec, bytes));
         bytes.map(|bytes| attach(end, &bytes)).transpose()
     });
     match attached {
         Ok(artifact) => {
-            remains.report_missing = artifact.is_none() && end.spec.report.is_some();
+            let is_there = artifact.is_some() || remains.report_withheld;
+            remains.report_missing = !is_there && end.spec.report.is_some();
             remains.artifact = artifact;
         }
         // It stays beside the log: see `retire`.

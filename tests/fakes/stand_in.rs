@@ -10,7 +10,7 @@ use std::env;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, exit};
 
 use fs_err as fs;
 use nix::unistd::{Pid, Uid, getpgrp, getsid};
@@ -89,6 +89,10 @@ fn run() -> Result<io::Error, Refusal> {
     let name = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let tool = TOOLS.iter().find(|tool| tool.name == name).ok_or_else(|| broken(&name))?;
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(text) = asked(tool, &arguments) {
+        print!("{text}");
+        exit(0);
+    }
     let flags = parse(tool, &arguments)?;
     let directory = own.parent().unwrap_or(Path::new("/"));
     let descriptors = descriptors().map_err(broken)?;
@@ -104,6 +108,19 @@ fn run() -> Result<io::Error, Refusal> {
     }
     let steps = fs::read_to_string(directory.join(format!("{name}.steps"))).map_err(broken)?;
     Ok(command(&directory.join("fake-engine")).args(steps.lines()).exec())
+}
+
+/// What it answers without a prompt.
+fn asked(tool: &Tool, arguments: &[String]) -> Option<String> {
+    if arguments == ["--version"] {
+        return Some(format!("{} 1.2.3 (stand-in)\n", tool.name));
+    }
+    let last = arguments.split_last().filter(|(last, _)| *last == "--help")?.1;
+    let options = tool.plain.iter().chain(tool.valued).map(|flag| format!("  {flag}\n"));
+    let text = format!("Usage: {}\n", tool.name);
+    // Above its subcommand it speaks of that alone.
+    let is_whole = last.first().map(String::as_str) == tool.subcommand;
+    Some(if is_whole { text + &options.collect::<String>() } else { text + "  --version\n" })
 }
 
 fn broken(what: impl std::fmt::Display) -> Refusal {

@@ -140,6 +140,8 @@ mod test_runner;
 /// Runs, and what they leave, of other versions of the programs.
 mod upgrade;
 
+/// `worker check`.
+mod worker_check;
 /// `worker schema`, `new` and `add`.
 mod worker_definitions;
 

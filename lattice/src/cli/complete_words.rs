@@ -23,7 +23,7 @@ const ENDED: usize = 20;
 const HELP: usize = 60;
 
 /// Commands whose NAME is a worker's.
-const WITH_WORKER: [&str; 2] = ["run", "env"];
+const WITH_WORKER: [&str; 3] = ["run", "env", "check"];
 
 /// Teaches every argument by the name of its value, wherever in the tree of commands it stands.
 pub(crate) fn teach(command: Command) -> Command {

@@ -1,5 +1,6 @@
 //! Text from values. Decides nothing, reads nothing, prints nothing.
 
+pub(crate) mod check;
 pub(crate) mod clock;
 pub(crate) mod comment;
 pub(crate) mod doctor;

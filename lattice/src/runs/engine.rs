@@ -106,6 +106,11 @@ fn render(
     prompt::render(text, &values).map_err(|unknown| unknown_placeholder(definition, &unknown))
 }
 
+/// Before there is a run that could fill them in.
+pub(super) fn check_placeholders(definition: &Definition, text: &str) -> Result<()> {
+    prompt::check(text).map_err(|unknown| unknown_placeholder(definition, &unknown))
+}
+
 fn unknown_placeholder(definition: &Definition, unknown: &Unknown) -> Failure {
     let file = definition.prompt_file.as_deref().unwrap_or(Path::new("the prompt"));
     let Unknown { name, line, nearest } = unknown;

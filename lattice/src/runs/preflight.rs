@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::Context;
@@ -60,7 +60,7 @@ pub fn check_found(
     let actor = request.actor.clone().unwrap_or_else(|| definition.actor.clone());
     actor::validate(&actor)?;
     let config = task::read_config(&ctx.layout)?;
-    let place = place::find(ctx, request, &definition, helpers)?;
+    let place = place::find(ctx, request.commit.as_deref(), &definition, helpers)?;
     let git = place.repository.as_ref().filter(|_| definition.worktree);
     sandbox::refuse(ctx, git.map(|repository| repository.common_dir.as_path()))?;
     let preset = preset::preset(definition.engine);
@@ -127,25 +127,29 @@ pub fn valid(found: &Found) -> Result<Definition> {
         }
     }
 }
+
 /// The spawn would fail later with the same news, but then a run would have begun.
 pub(super) fn find_program(ctx: &Context, program: &str, place: &Place) -> Result<()> {
-    let path = Path::new(program);
-    if is_below_project(path) && place.repository.is_some() {
-        return Ok(());
-    }
-    let found = if program.contains('/') {
-        is_executable(&ctx.layout.root.join(path))
-    } else {
-        let search = variable(ctx, "PATH")
-            .unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin").to_owned());
-        std::env::split_paths(&search).any(|directory| is_executable(&directory.join(path)))
-    };
-    if found {
+    let is_committed = is_below_project(Path::new(program)) && place.repository.is_some();
+    if is_committed || program_path(ctx, program).is_some() {
         return Ok(());
     }
     let message = format!("the program `{program}` was not found, or is not executable");
     Err(Failure::new(Code::SpawnError, message)
         .hint("install it, put it on PATH, or correct `command` in the definition"))
+}
+
+/// Where a program is that is no file of a commit.
+pub(super) fn program_path(ctx: &Context, program: &str) -> Option<PathBuf> {
+    let path = Path::new(program);
+    if program.contains('/') {
+        return Some(ctx.layout.root.join(path)).filter(|path| is_executable(path));
+    }
+    let search = variable(ctx, "PATH")
+        .unwrap_or_else(|| OsStr::new("/usr/local/bin:/usr/bin:/bin").to_owned());
+    std::env::split_paths(&search)
+        .map(|directory| directory.join(path))
+        .find(|path| is_executable(path))
 }
 
 fn is_executable(path: &Path) -> bool {

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use lattice::model::failure::Result;
 
 use super::{
-    apply, complete, diff, env, fail, list, logs, prune, ps, reap, refs, rerun, run, schema, show,
-    stop, wait,
+    apply, check, complete, diff, env, fail, list, logs, prune, ps, reap, refs, rerun, run, schema,
+    show, stop, wait,
 };
 use crate::cli::session::Session;
 
@@ -33,6 +33,7 @@ pub(crate) enum WorkerCommand {
     Apply(apply::ApplyArgs),
     Refs(refs::RefsArgs),
     Prune(prune::PruneArgs),
+    Check(check::CheckArgs),
     Env(env::EnvArgs),
     Schema(schema::SchemaArgs),
 }
@@ -40,6 +41,7 @@ pub(crate) enum WorkerCommand {
 const EXAMPLES: &str = "\
 Examples:
   lattice worker list                        which there are, and what is wrong with broken ones
+  lattice worker check                       whether they would start, and what is in the way
   lattice worker run Review LAT-42           start one; it goes on by itself
   lattice worker run Review LAT-42 --follow  start one and watch it
   lattice worker ps                          what runs now
@@ -66,6 +68,7 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Apply(args) => apply::apply(session, &args),
         WorkerCommand::Refs(args) => refs::refs(session, &args),
         WorkerCommand::Prune(args) => prune::prune(session, &args),
+        WorkerCommand::Check(args) => check::check(session, &args),
         WorkerCommand::Env(args) => env::env(session, &args),
         WorkerCommand::Schema(args) => schema::schema(session, &args),
     }

@@ -1,6 +1,7 @@
 //! `lattice worker`: definitions, and the runs that they become.
 
 mod apply;
+mod check;
 pub(crate) mod command;
 mod complete;
 mod diff;

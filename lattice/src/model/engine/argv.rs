@@ -42,6 +42,23 @@ pub fn argv(preset: &Preset, definition: &Definition, run: &Run<'_>) -> Vec<Stri
     argv
 }
 
+/// The flags that the preset puts on the command line, and those among the definition's own arguments.
+pub fn flags<'a>(preset: &Preset, definition: &'a Definition) -> (Vec<&'static str>, Vec<&'a str>) {
+    let mut ours = Vec::new();
+    for word in preset.words {
+        match word {
+            Word::Plain(word) => ours.push(*word),
+            Word::Unless(words, flags) if !overridden(definition, flags) => ours.extend(*words),
+            Word::Model(flag) if definition.model.is_some() => ours.push(flag),
+            Word::Session(flag) | Word::Directory(flag) => ours.push(flag),
+            Word::Unless(..) | Word::Model(_) => {}
+        }
+    }
+    ours.retain(|word| word.starts_with('-'));
+    let given = definition.args.iter().filter(|arg| arg.len() > 1 && arg.starts_with('-'));
+    (ours, given.map(|arg| arg.split('=').next().unwrap_or(arg)).collect())
+}
+
 /// Whether the preset or the definition puts this word on the command line.
 pub fn has_word(preset: &Preset, definition: &Definition, word: &str) -> bool {
     let given = definition.args.iter().any(|arg| arg == word);

@@ -20,6 +20,9 @@ pub struct Preset {
     pub refusals: &'static [Refusal],
     /// What to do when it cannot sign in.
     pub login: &'static str,
+    pub credentials: Credentials,
+    /// Variables with which it starts, and may still not work.
+    pub doubts: &'static [Doubt],
     /// Exit codes that say what went wrong.
     pub exits: &'static [(i32, Class)],
 }
@@ -66,6 +69,32 @@ pub struct Refusal {
     pub hint: &'static str,
 }
 
+/// Where an engine's login can be seen: one of them is enough. It may have another one, such as a keychain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    pub variables: &'static [&'static str],
+    pub files: &'static [LoginFile],
+}
+
+/// A file in the directory that a variable names, else in one below the home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginFile {
+    pub variable: &'static str,
+    pub home: &'static str,
+    pub file: &'static str,
+}
+
+/// A variable with a value that a user should know the consequences of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    pub variable: &'static str,
+    pub value: &'static str,
+    pub message: &'static str,
+    pub hint: &'static str,
+}
+
+const NO_CREDENTIALS: Credentials = Credentials { variables: &[], files: &[] };
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// The user is root, this word is on the command line, and none of the variables has its value.
@@ -105,6 +134,31 @@ pub const TABLE: &[Preset] = &[
                    or with \"args\": [\"--permission-mode\", \"acceptEdits\", \"--allowedTools\", \"Bash\"]",
         }],
         login: "set ANTHROPIC_API_KEY, or CLAUDE_CODE_OAUTH_TOKEN from `claude setup-token`",
+        credentials: Credentials {
+            variables: &[
+                "ANTHROPIC_API_KEY",
+                "ANTHROPIC_AUTH_TOKEN",
+                "CLAUDE_CODE_OAUTH_TOKEN",
+                "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
+                "CLAUDE_CODE_USE_BEDROCK",
+                "CLAUDE_CODE_USE_VERTEX",
+                "CLAUDE_CODE_USE_FOUNDRY",
+                "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+                "CLAUDE_CODE_USE_MANTLE",
+                "CLAUDE_CODE_USE_GATEWAY",
+            ],
+            files: &[LoginFile {
+                variable: "CLAUDE_CONFIG_DIR",
+                home: ".claude",
+                file: ".credentials.json",
+            }],
+        },
+        doubts: &[Doubt {
+            variable: "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB",
+            value: "1",
+            message: "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB=1: claude does not start without bubblewrap, and takes keys away from what it starts",
+            hint: "unset it, or install bubblewrap",
+        }],
         exits: &[],
     },
     Preset {
@@ -137,6 +191,11 @@ pub const TABLE: &[Preset] = &[
             hint: "create it, or unset CODEX_HOME",
         }],
         login: "set CODEX_API_KEY, or run `codex login`",
+        credentials: Credentials {
+            variables: &["CODEX_API_KEY", "CODEX_ACCESS_TOKEN"],
+            files: &[LoginFile { variable: "CODEX_HOME", home: ".codex", file: "auth.json" }],
+        },
+        doubts: &[],
         exits: &[(2, Class::BadFlags)],
     },
     Preset {
@@ -160,6 +219,20 @@ pub const TABLE: &[Preset] = &[
         records: Records::Gemini,
         refusals: &[],
         login: "set GEMINI_API_KEY, or run `gemini` once and sign in",
+        credentials: Credentials {
+            variables: &[
+                "GEMINI_API_KEY",
+                "GOOGLE_API_KEY",
+                "GOOGLE_GENAI_USE_VERTEXAI",
+                "GOOGLE_APPLICATION_CREDENTIALS",
+            ],
+            files: &[LoginFile {
+                variable: "GEMINI_CLI_HOME",
+                home: "",
+                file: ".gemini/oauth_creds.json",
+            }],
+        },
+        doubts: &[],
         exits: &[
             (41, Class::Auth),
             // HTTP 401 and 403, cut to eight bits.
@@ -189,6 +262,21 @@ pub const TABLE: &[Preset] = &[
         records: Records::Opencode,
         refusals: &[],
         login: "set the key of its provider, or run `opencode auth login`",
+        credentials: Credentials {
+            variables: &[
+                "ANTHROPIC_API_KEY",
+                "OPENAI_API_KEY",
+                "GEMINI_API_KEY",
+                "GOOGLE_GENERATIVE_AI_API_KEY",
+                "OPENROUTER_API_KEY",
+            ],
+            files: &[LoginFile {
+                variable: "XDG_DATA_HOME",
+                home: ".local/share",
+                file: "opencode/auth.json",
+            }],
+        },
+        doubts: &[],
         exits: &[],
     },
     Preset {
@@ -201,6 +289,8 @@ pub const TABLE: &[Preset] = &[
         records: Records::None,
         refusals: &[],
         login: "",
+        credentials: NO_CREDENTIALS,
+        doubts: &[],
         exits: &[],
     },
 ];

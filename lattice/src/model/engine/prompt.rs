@@ -3,7 +3,7 @@
 use crate::model::definition::nearest;
 
 /// What a placeholder may name, and its value in this run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Values<'a> {
     pub task_id: &'a str,
     pub short_id: &'a str,
@@ -71,6 +71,11 @@ pub fn render(text: &str, values: &Values<'_>) -> Result<String, Unknown> {
     }
     rendered.push_str(rest);
     Ok(rendered)
+}
+
+/// Whether every placeholder means something.
+pub fn check(text: &str) -> Result<(), Unknown> {
+    render(text, &Values::default()).map(drop)
 }
 
 /// The name in `{{ name }}` at the beginning of a text, and the length of all of it.

@@ -77,6 +77,8 @@ mod run_callers;
 mod run_dedup;
 /// Waiters and others that look on while a run ends.
 mod run_ending;
+/// Everything that callers export, and who gets it.
+mod run_environment;
 /// Agents' hooks and tools as callers.
 mod run_from_agents;
 /// Git's hooks as callers.

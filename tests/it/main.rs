@@ -57,6 +57,9 @@ mod engines_failed;
 mod engines_output;
 /// Prompts, and surroundings in which an agent would do nothing.
 mod engines_start;
+/// One run as a model, searched exhaustively.
+mod protocol;
+
 /// A disk without room.
 mod full_disk;
 /// The hooks that are shipped as examples.

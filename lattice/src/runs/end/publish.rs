@@ -13,10 +13,12 @@ use crate::storage::task::TaskTxn;
 
 /// Brings the log to the state in which this run has begun and ended exactly once. The log is never created:
 /// where a branch switch has taken it away, the record in `logs/workers/` waits until it is back.
-pub(super) fn append(end: &End<'_>, record: &Event) -> Result<()> {
+///
+/// The answer is the end that the log has: another's, if this ender came second and found no directory.
+pub(super) fn append(end: &End<'_>, record: &Event) -> Result<Event> {
     let mut txn = match TaskTxn::begin(end.layout, &end.spec.task_id) {
         Ok(txn) => txn,
-        Err(failure) if failure.code() == Code::NotFound => return Ok(()),
+        Err(failure) if failure.code() == Code::NotFound => return Ok(record.clone()),
         Err(failure) => return Err(failure),
     };
     let run = end.spec.run_id.as_str();
@@ -26,18 +28,18 @@ pub(super) fn append(end: &End<'_>, record: &Event) -> Result<()> {
         match fs_err::read_to_string(end.run.started()) {
             Ok(line) => txn.append_raw(&line)?,
             // Neither a line nor its copy: it never was a run, and gets no end.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(record.clone()),
             Err(error) => return Err(error.into()),
         }
     }
-    let ended = txn.events().iter().any(|event| event.ended_run() == Some(run));
-    if !ended {
+    let ended = txn.events().iter().find(|event| event.ended_run() == Some(run)).cloned();
+    if ended.is_none() {
         attach_report(end, record, &mut txn)?;
         txn.append_raw(&record.line())?;
     }
     // A snapshot is a cache: the next writer replaces it.
     drop(txn.write_snapshot());
-    Ok(())
+    Ok(ended.unwrap_or_else(|| record.clone()))
 }
 
 fn attach_report(end: &End<'_>, record: &Event, txn: &mut TaskTxn) -> Result<()> {

@@ -49,12 +49,17 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
         Some(record) => record,
         None => decide(end, facts, hands)?,
     };
-    if end.spec.record
-        && let Err(failure) = publish_patiently(end, &record, hands)
-    {
-        return Ok((record, Ending::Left(failure)));
-    }
+    let told = if end.spec.record {
+        match publish_patiently(end, &record, hands) {
+            Ok(told) => told,
+            Err(failure) => return Ok((record, Ending::Left(failure))),
+        }
+    } else {
+        record.clone()
+    };
+    // By our own record: whatever another ender could save, what we could not stays.
     let cleared = clear::worktree(end, &record);
+    let record = told;
     if end.spec.record {
         hands.let_orphans_go()?;
         hooks::fire_once(end, &record, hands);
@@ -100,8 +105,11 @@ fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Even
 }
 
 /// E3. The worktree is cleared before the first retry: on a full disk that may be the space which is missing.
-fn publish_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Result<()> {
-    let Err(first) = publish::append(end, record) else { return Ok(()) };
+fn publish_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Result<Event> {
+    let first = match publish::append(end, record) {
+        Ok(told) => return Ok(told),
+        Err(first) => first,
+    };
     // Done again, and its failure told, when the line is written.
     drop(clear::worktree(end, record));
     patiently(hands, first, &mut || publish::append(end, record))
@@ -114,11 +122,11 @@ fn keep_record_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -
     }
 }
 
-fn patiently(
+fn patiently<T>(
     hands: &mut dyn Hands,
     first: Failure,
-    attempt: &mut dyn FnMut() -> Result<()>,
-) -> Result<()> {
+    attempt: &mut dyn FnMut() -> Result<T>,
+) -> Result<T> {
     let begin = Instant::now();
     let mut wait = Duration::from_millis(50);
     let mut last = first;
@@ -126,7 +134,7 @@ fn patiently(
         hands.pause(wait)?;
         wait = (wait * 2).min(Duration::from_secs(5));
         match attempt() {
-            Ok(()) => return Ok(()),
+            Ok(done) => return Ok(done),
             Err(failure) => last = failure,
         }
     }

@@ -96,7 +96,10 @@ fn s8_a_shell_in_the_worktree_is_not_ended() {
 #[test]
 fn s12_a_daemon_of_a_setup_command_is_found_by_a_reaper() {
     let sandbox = Sandbox::new();
-    let setup = sandbox.fake_line(&["spawn-setsid=daemon", "connect=setup", "wait"]);
+    let [daemon, setup] =
+        ["daemon", "setup"].map(|name| sandbox.fake_line(&[&format!("connect={name}"), "wait"]));
+    // Neither its place nor its output gives it away.
+    let setup = format!("(cd / && setsid {daemon} > /dev/null 2>&1 &); {setup}");
     sandbox.worker("Work", json!({"command": "true", "setup": [setup], "worktree": true}));
     let run = sandbox.start("Work");
     let (setup, daemon) = (sandbox.socket.peer("setup"), sandbox.socket.peer("daemon"));

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use fs_err as fs;
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::asleep::Asleep;
@@ -48,15 +49,25 @@ fn assert_unlocked(sandbox: &Sandbox) {
 
 /// What is there when the gate would open decides, not what was there when the run began.
 #[test]
-fn f1_a_run_whose_directory_goes_during_its_setup_starts_no_engine() {
+fn f1_a_run_whose_directory_goes_before_its_gate_opens_starts_no_engine() {
+    let name = "f1_a_run_whose_directory_goes_before_its_gate_opens_starts_no_engine";
     let sandbox = Sandbox::new();
+    if !strace::available(&sandbox) {
+        return skipped(name, "no strace");
+    }
     let setup = sandbox.fake_line(&["connect=setup", "wait"]);
     let command = sandbox.fake(&["connect=main"]);
     sandbox.worker("Work", json!({"command": command, "setup": [setup], "worktree": true}));
     let run = sandbox.start("Work");
     let setup = sandbox.socket.peer("setup");
-    fs::remove_dir_all(run.directory()).unwrap();
+    let shim = setup.ancestor(" shim ");
+    let (who, calls) = (strace::Who::Itself, "rename,renameat,renameat2");
+    let identity = run.directory().join("engine.json");
+    let stop = strace::stopping(&sandbox, &shim, who, calls, Some(&identity));
     setup.tell("exit 0");
+    let shim = stop.reached();
+    fs::remove_dir_all(run.directory()).unwrap();
+    shim.signal(Signal::CONT);
     let end = run.ended();
     assert_eq!(end["data"]["reason"], "spawn_failed", "{end}");
     assert!(sandbox.socket.others().is_empty(), "no engine was started");

@@ -67,6 +67,10 @@ mod hook_examples;
 /// A `.lattice` that is mounted read-only.
 mod read_only;
 
+/// That every known attack has a test, or a reason why not.
+mod attack_rows;
+/// Attacks on the end of a run.
+mod attacks_end;
 /// Attacks on the search for the processes of a run.
 mod attacks_processes;
 /// Attacks on the start of a run.

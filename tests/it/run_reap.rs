@@ -9,6 +9,7 @@ use crate::harness::namespace::Namespace;
 use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::skipped;
+use crate::run_lost_logs::late;
 
 /// A project with a run whose supervisors and engine are dead, and that nobody has ended.
 fn dead_run(sandbox: &Sandbox) -> Run<'_> {
@@ -72,6 +73,8 @@ fn f5_a_clone_does_not_end_the_runs_of_its_origin() {
     sandbox
         .sh("git clone -q . ../clone && cp -a .lattice/logs ../clone/.lattice/ 2>/dev/null; true");
     let clone = sandbox.base.join("clone");
+    // Only that it is another store keeps a clone from it, and not that it is too early.
+    late(&sandbox, "../clone/.lattice");
     for arguments in [
         &["list"][..],
         &["show", "LAT-1"],
@@ -116,6 +119,26 @@ fn f9_another_store_or_host_is_left_to_force() {
         assert_eq!(run.ended()["type"], "process_failed", "{key}");
         sandbox.assert_clean();
         assert_eq!(sandbox.assert_runs_ended(), 1);
+    }
+}
+
+/// Where another kernel may hold the lock, another boot proves nothing.
+#[test]
+fn f9_on_a_shared_file_system_a_free_lock_is_no_proof() {
+    for file_system in ["nfs", "fuse", "9p"] {
+        let sandbox = Sandbox::new();
+        let run = dead_run(&sandbox);
+        edit(&run, "spec.json", |spec| {
+            spec["file_system"] = json!(file_system);
+            spec["boot_id"] = json!("00000000-0000-0000-0000-000000000000");
+        });
+        let reaped = reap(&sandbox);
+        assert!(reaped[0]["reason"].to_string().contains(file_system), "{reaped}");
+        sandbox.lattice(["list"]).run().ok();
+        assert!(run.terminal().is_none() && run.directory().exists());
+        sandbox.lattice(["worker", "reap", "--force", &run.id]).run().ok();
+        assert_eq!(run.ended()["type"], "process_failed");
+        sandbox.assert_clean();
     }
 }
 

@@ -33,13 +33,13 @@ const FORBIDDEN: [&str; 5] = [
     concat!("unsafe", " {"),
 ];
 
-struct Source {
+pub struct Source {
     /// Relative to the workspace, such as `lattice/src/main.rs`.
     name: String,
-    text: String,
+    pub text: String,
 }
 
-fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     for package in ["lattice/src", "lattice-shim/src", "tests"] {
         collect(&workspace().join(package), &mut found);
@@ -188,6 +188,18 @@ fn the_library_does_not_print_exit_or_read_the_environment() {
             .find(|word| line.contains(**word) && !line.trim_start().starts_with("//"))?;
         (is_library && !is_test && !source.name.contains("/tests"))
             .then(|| format!("contains {found}"))
+    });
+}
+
+/// Attack M11: a clock that is set, or a lid that was closed, ends nothing.
+#[test]
+fn m11_supervisors_decide_nothing_by_the_wall_clock() {
+    check(|source, line| {
+        // Beside the time of day that a person is shown as the engine's deadline.
+        let is_shown = source.name.ends_with("/launch.rs");
+        let is_supervisor = source.name.starts_with("lattice-shim/src/") && !is_shown;
+        (is_supervisor && line.contains("SystemTime"))
+            .then(|| "asks for the time of day".to_owned())
     });
 }
 

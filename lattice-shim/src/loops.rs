@@ -36,6 +36,8 @@ pub(crate) struct Loop {
     pub(crate) run: RunId,
     /// What a person who watches is told, beside the other supervisor.
     pub(crate) narrate: fn(&Message),
+    /// Ctrl-Z was pressed.
+    pub(crate) asked_to_pause: fn(),
     /// The caller's, for what helpers make.
     pub(crate) umask: u32,
     watch: Watch,
@@ -73,6 +75,7 @@ impl Loop {
         Ok(Self {
             run,
             narrate: |_| {},
+            asked_to_pause: || {},
             umask,
             watch,
             log: None,
@@ -103,6 +106,9 @@ impl Loop {
         watched.extend(self.peer.as_ref().filter(|_| !self.peer_gone).map(AsFd::as_fd));
         let woken = self.watch.wait(&watched, deadline)?;
         self.child_ended |= woken.signals.contains(&Signal::SIGCHLD);
+        if woken.signals.contains(&Signal::SIGTSTP) {
+            (self.asked_to_pause)();
+        }
         self.note_stops(&woken.signals);
         self.take_output()?;
         self.take_messages()

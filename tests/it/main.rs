@@ -154,6 +154,11 @@ mod worker_check;
 /// `worker schema`, `new` and `add`.
 mod worker_definitions;
 
+/// Ctrl-Z, `fg`, and windows that change.
+mod terminal_jobs;
+/// Colour, readers that have gone, narrow terminals.
+mod terminal_output;
+
 /// `worker run --dry-run`.
 mod worker_dry_run;
 /// `worker env`.

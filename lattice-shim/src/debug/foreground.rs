@@ -41,6 +41,9 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
     let ctx = context()?;
     // The handlers stand from here on: a Ctrl-C is heard, and never leaves a step half done.
     let mut turns = Loop::before(RunId::generate(), inherit::current_umask(), None)?;
+    turns.asked_to_pause =
+        || say("--- Ctrl-Z does nothing: a run is not paused; Ctrl-C stops it\n");
+    inherit::write_from_background()?;
     // What cannot be ended now is for the next call; it is not in the way here.
     drop(reap::all(&ctx, reap::PATIENCE));
     let checked = check(&ctx, &options, &mut turns)?;

@@ -33,7 +33,8 @@ The output of the worker goes to stdout, everything else to stderr:
   lattice-shim debug /tmp/draft.json --task LAT-42 --timeout 2m
   lattice-shim debug workers/review.json --keep-worktree 2>plan.txt | tee output.txt
 
-Ctrl-C once stops the worker and gives it its grace; twice kills it. Both end like any other run.
+Ctrl-C once stops the worker and gives it its grace; twice kills it. Both end like any other run. Ctrl-Z does
+nothing: its time would go on, and nobody would be there to end it. For the background there is `lattice worker run`.
 With the placeholder, `lattice show $LATTICE_TASK_ID` inside the worker finds nothing: give it a --task.
 
 Exit status: 0 completed, 4 did not, 130 stopped by Ctrl-C, 1 refused (the reason is printed), 2 wrong usage.

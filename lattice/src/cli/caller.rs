@@ -62,8 +62,14 @@ impl Caller {
         self.stderr_is_tty && self.text("TERM") != Some("dumb")
     }
 
-    /// <https://no-color.org>: any value but the empty one turns colour off.
-    pub(crate) fn wants_colour(&self) -> bool {
-        self.text("NO_COLOR").is_none() && self.text("TERM") != Some("dumb")
+    /// Whether a stream gets colour. <https://no-color.org>: any value but the empty one turns it off.
+    /// <https://bixense.com/clicolors>: `CLICOLOR_FORCE` turns it on, in a pipe too.
+    pub(crate) fn wants_colour(&self, is_tty: bool) -> bool {
+        if self.text("NO_COLOR").is_some() {
+            return false;
+        }
+        let is_forced = self.text("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let is_off = self.text("CLICOLOR") == Some("0") || self.text("TERM") == Some("dumb");
+        is_forced || is_tty && !is_off
     }
 }

@@ -13,6 +13,7 @@ use lattice::storage::doctor::{Survey, repair, survey};
 use lattice::storage::task::read_config;
 
 use super::out::Form;
+use super::progress::Progress;
 use super::runs::{context, reap_dead, reap_first};
 use super::session::Session;
 use crate::render;
@@ -37,7 +38,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<()> {
     let layout = session.layout()?;
     let ctx = context(session, &layout);
-    let before = look(&ctx);
+    let before = look(session, &ctx);
     let (survey, fixed) = if args.fix {
         let survey = fix(session, &ctx, &before);
         let mut gone = before.findings;
@@ -51,7 +52,8 @@ pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<()> {
     answer(session, args, &survey, &fixed)
 }
 
-fn look(ctx: &Context) -> Survey {
+fn look(session: &Session, ctx: &Context) -> Survey {
+    let _progress = Progress::new(session, "reading all logs");
     let mut of_task = |task: &TaskId, events: &[Event]| of_runs::of_task(ctx, task, events);
     let mut survey = survey(&ctx.layout, &mut of_task);
     let config = read_config(&ctx.layout).unwrap_or_default();
@@ -62,8 +64,11 @@ fn look(ctx: &Context) -> Survey {
 /// Runs first, because their ends are events; no lock is held meanwhile.
 fn fix(session: &Session, ctx: &Context, before: &Survey) -> Survey {
     reap_first(session, ctx, reap::thoroughly);
-    session.out.warn_all(repair(&ctx.layout, before));
-    look(ctx)
+    let progress = Progress::new(session, "repairing");
+    let warnings = repair(&ctx.layout, before);
+    drop(progress);
+    session.out.warn_all(warnings);
+    look(session, ctx)
 }
 
 fn answer(session: &Session, args: &DoctorArgs, survey: &Survey, fixed: &[Finding]) -> Result<()> {

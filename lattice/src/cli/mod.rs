@@ -27,6 +27,7 @@ pub(crate) mod hooks;
 pub(crate) mod identity;
 pub(crate) mod init;
 pub(crate) mod interrupt;
+pub(crate) mod job;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod man;
@@ -50,6 +51,7 @@ pub(crate) mod unreact;
 pub(crate) mod update;
 pub(crate) mod worker;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -103,7 +105,7 @@ Exit status:
 Environment:
   LATTICE_ROOT   the project, if it is not found from the current directory upwards
   LATTICE_SHIM   the lattice-shim binary, if it is not beside lattice
-  NO_COLOR       no colour";
+  NO_COLOR       no colour; CLICOLOR_FORCE=1: colour in a pipe too";
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
@@ -150,7 +152,7 @@ pub(crate) fn run(caller: Caller) -> ExitCode {
     }
     let cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&caller, &error),
     };
     let session = Session::new(caller_out(&cli, &caller), caller);
     let result = dispatch(&session, cli.command);
@@ -174,7 +176,7 @@ fn complete(caller: &Caller) -> ExitCode {
     let environment = CompleteEnv::with_factory(command).var(completions::VARIABLE);
     match environment.try_complete(std::env::args_os(), caller.cwd().ok()) {
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => usage(&error),
+        Err(error) => usage(caller, &error),
     }
 }
 
@@ -215,8 +217,17 @@ fn dispatch(session: &Session, command: Command) -> Result<()> {
 }
 
 /// Help and the version are answers; everything else that the parser says is a usage error.
-fn usage(error: &clap::Error) -> ExitCode {
-    if error.print().is_err() {
+fn usage(caller: &Caller, error: &clap::Error) -> ExitCode {
+    let (is_refusal, text) = (error.use_stderr(), error.render());
+    let is_tty = if is_refusal { caller.stderr_is_tty } else { caller.stdout_is_tty };
+    let has_colour = caller.wants_colour(is_tty);
+    let text = if has_colour { text.ansi().to_string() } else { text.to_string() };
+    let written = if is_refusal {
+        io::stderr().write_all(text.as_bytes())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
+    if written.is_err() {
         // Nobody reads it.
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
@@ -228,10 +239,6 @@ fn caller_out(cli: &Cli, caller: &Caller) -> Out {
         (false, true) => Form::Quiet,
         (false, false) => Form::Human,
     };
-    let colour = caller.wants_colour();
-    Out::new(
-        form,
-        Paint { on: colour && caller.stdout_is_tty },
-        Paint { on: colour && caller.stderr_is_tty },
-    )
+    let paint = |is_tty| Paint { on: caller.wants_colour(is_tty) };
+    Out::new(form, paint(caller.stdout_is_tty), paint(caller.stderr_is_tty))
 }

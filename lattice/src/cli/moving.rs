@@ -146,7 +146,9 @@ impl<'a> Move<'a> {
         for attempt in 1.. {
             if self.archive {
                 let watch = self.session.interrupts.watch()?;
+                let progress = Progress::new(self.session, format!("ending the runs of {task}"));
                 halt::halt(&self.ctx, task, self.force, &mut || !watch.interrupted())?;
+                drop(progress);
             }
             let progress = Progress::for_lock(self.session, task);
             let txn = TaskTxn::begin_lifecycle(&self.change.layout, task)?;

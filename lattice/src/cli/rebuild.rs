@@ -11,6 +11,7 @@ use lattice::storage::rebuild::{Derived, rebuild_task, tasks_with_logs};
 use lattice::storage::task::resolve_task;
 
 use super::out::Form;
+use super::progress::Progress;
 use super::runs::{context, reap_first};
 use super::session::Session;
 use crate::render::plural::count;
@@ -55,6 +56,7 @@ fn all(session: &Session, layout: &Layout) -> Result<()> {
     reap_first(session, &context(session, layout), reap::thoroughly);
     let (tasks, unreadable) = tasks_with_logs(layout);
     session.out.warn_all(unreadable);
+    let progress = Progress::new(session, format!("rebuilding {}", count(tasks.len(), "task")));
     let mut derived = Derived::new(layout)?;
     let (mut done, mut failed): (Vec<TaskId>, Vec<(TaskId, Failure)>) = (Vec::new(), Vec::new());
     let again = |task: &TaskId| rebuild_task(layout, task);
@@ -63,6 +65,7 @@ fn all(session: &Session, layout: &Layout) -> Result<()> {
         Err(failure) => failed.push((task.clone(), failure)),
     });
     derived.write()?;
+    drop(progress);
     answer(session, &done, &failed)
 }
 

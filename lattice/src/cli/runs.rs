@@ -9,6 +9,7 @@ use lattice::runs::reap::{self, Action, Reaped};
 use lattice::storage::layout::Layout;
 
 use super::caller::Caller;
+use super::progress::Progress;
 use super::session::Session;
 
 const SHIM: &str = "lattice-shim";
@@ -53,7 +54,10 @@ pub(crate) fn reap_first(
     ctx: &Context,
     reap: impl FnOnce(&Context, Duration) -> Result<Vec<Reaped>>,
 ) {
-    match reap(ctx, Duration::from_secs(30)) {
+    let progress = Progress::new(session, "ending dead runs");
+    let reaped = reap(ctx, Duration::from_secs(30));
+    drop(progress);
+    match reaped {
         Ok(reaped) => tell_unfinished(session, &reaped),
         Err(failure) => session.out.warn(format_args!("dead runs could not be ended: {failure}")),
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, mode_t, umask};
 use rustix::fs::OFlags;
 
@@ -63,6 +63,11 @@ pub fn default_dispositions_at_exec() {
             let _registered = signal_hook::flag::register(signal, Arc::clone(&flag));
         }
     }
+}
+
+/// A write to a terminal that is another job's is let through, whatever `stty tostop` says, instead of stopping us.
+pub fn write_from_background() -> io::Result<()> {
+    Ok(SigSet::from_iter([Signal::SIGTTOU]).thread_block()?)
 }
 
 /// Our own files are private, and a crash of ours leaves no core file with somebody's secrets in it.
@@ -129,11 +134,11 @@ pub fn adopt_orphans(_adopt: bool) -> io::Result<()> {
 /// The kernel sends `signal` when the thread that started us ends (prctl(2), PR_SET_PDEATHSIG). It survives
 /// `exec`, except of a set-user-ID program.
 #[cfg(target_os = "linux")]
-pub fn die_with_parent(signal: nix::sys::signal::Signal) -> io::Result<()> {
+pub fn die_with_parent(signal: Signal) -> io::Result<()> {
     Ok(nix::sys::prctl::set_pdeathsig(signal)?)
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn die_with_parent(_signal: nix::sys::signal::Signal) -> io::Result<()> {
+pub fn die_with_parent(_signal: Signal) -> io::Result<()> {
     Ok(())
 }

@@ -19,6 +19,9 @@ pub const STOP_SIGNALS: [Signal; 4] =
 /// the limit is an error like any other (setrlimit(2)).
 const LIMIT_SIGNALS: [Signal; 2] = [Signal::SIGXFSZ, Signal::SIGXCPU];
 
+/// Ctrl-Z. A supervisor that stopped would leave its run without a limit and with a full pipe.
+const PAUSE: Signal = Signal::SIGTSTP;
+
 /// Signal handlers that only write a byte to a pipe, and the read end of that pipe.
 pub struct Watch {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
@@ -37,7 +40,7 @@ impl Watch {
     /// Handlers first, then every signal is let in: one that arrived while all were blocked is delivered now.
     pub fn install() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let handled = STOP_SIGNALS.iter().chain(&LIMIT_SIGNALS).chain([&Signal::SIGCHLD]);
+        let handled = STOP_SIGNALS.iter().chain(&LIMIT_SIGNALS).chain([&PAUSE, &Signal::SIGCHLD]);
         let signals = handled.map(|&signal| signal as i32);
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
         SigSet::empty().thread_set_mask()?;

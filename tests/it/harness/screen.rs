@@ -1,7 +1,7 @@
 //! A pseudo-terminal (pty(7)) with a program in its foreground: what it shows, and keys that are typed into it.
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -27,8 +27,7 @@ impl Screen {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
         grantpt(&master).expect("grantpt");
         unlockpt(&master).expect("unlockpt");
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&master, size).expect("a window size");
+        resize(&master, columns);
         let name = ptsname(&master, Vec::new()).expect("ptsname").into_string().expect("ASCII");
         let open = || Stdio::from(terminal(&name));
         let mut setsid = command("setsid");
@@ -44,6 +43,11 @@ impl Screen {
         let sink = Arc::clone(&shown);
         let reader = thread::spawn(move || collect(reader, &sink));
         Self { child, keys, shown, reader }
+    }
+
+    /// Somebody draws the window to another width.
+    pub fn resize(&self, columns: u16) {
+        resize(&self.keys, columns);
     }
 
     pub fn press(&mut self, keys: &str) {
@@ -64,6 +68,15 @@ impl Screen {
         })
     }
 
+    /// Waits until the text has been sent so often.
+    #[track_caller]
+    pub fn until_times(&self, text: &str, times: usize) -> String {
+        eventually(&format!("{times} times {text:?} on the screen"), SOON, || {
+            let shown = self.shown();
+            if shown.matches(text).count() >= times { Ok(shown) } else { Err(shown) }
+        })
+    }
+
     /// The exit status and everything that was shown.
     #[track_caller]
     pub fn finish(mut self) -> (Option<i32>, String) {
@@ -77,6 +90,11 @@ impl Screen {
         });
         (status.code(), self.shown())
     }
+}
+
+fn resize(terminal: impl AsFd, columns: u16) {
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(terminal, size).expect("a window size");
 }
 
 fn terminal(name: &str) -> OwnedFd {

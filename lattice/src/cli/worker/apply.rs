@@ -8,6 +8,7 @@ use lattice::process::bounded::Bounded;
 use lattice::runs::query;
 use lattice::runs::work::{self, Applied};
 
+use crate::cli::progress::Progress;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 use crate::render::plural::count;
@@ -40,7 +41,9 @@ pub(crate) fn apply(session: &Session, args: &ApplyArgs) -> Result<()> {
             "commits": [], "skipped": 0, "files": []});
         return session.out.answer(data, "", format_args!("{run} left nothing to apply."));
     };
+    let progress = Progress::new(session, format!("applying the work of {run}"));
     let applied = work::apply(&ctx, &view, &found.repository, &work, &mut Bounded)?;
+    drop(progress);
     let files: Vec<String> =
         applied.uncommitted.iter().map(|path| path.display().to_string()).collect();
     let data = json!({

@@ -1,7 +1,6 @@
 //! `lattice worker diff`
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,16 +10,13 @@ use lattice::git::replay::Work;
 use lattice::git::repository::Repository;
 use lattice::git::salvage::preserved_ref;
 use lattice::model::failure::{Code, Failure, Result};
-use lattice::process::bounded::{Bounded, Ended, run_until};
+use lattice::process::bounded::Bounded;
 use lattice::runs::query::{self, View};
 use lattice::runs::work;
 
 use crate::cli::out::Form;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
-
-/// A diff is read by a person, at a person's pace.
-const LIMIT: Duration = Duration::from_hours(24);
 
 /// Show what a run has changed
 ///
@@ -74,12 +70,13 @@ fn show(session: &Session, repository: &Repository, work: &Work, stat: bool) -> 
     };
     let mut git = between(repository, work, shape);
     git.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    // One job with us: Ctrl-C reaches git itself, and the terminal takes its words (`stty tostop`).
     let watch = session.interrupts.watch()?;
-    match run_until(git, LIMIT, &|| watch.interrupted())? {
-        Ended::ByItself(status) if status.success() => Ok(()),
-        // The reader went away.
-        Ended::ByItself(status) if status.code().is_none() => Ok(()),
-        Ended::GivenUp => Err(Failure::new(Code::Interrupted, "interrupted")),
+    let status = git.status().map_err(|error| Failure::io("failed to execute `git`", error))?;
+    match (watch.interrupted(), status.code()) {
+        (true, _) => Err(Failure::new(Code::Interrupted, "interrupted")),
+        // None: the reader went away.
+        (_, Some(0) | None) => Ok(()),
         _ => Err(Failure::new(Code::GitError, "git could not show the difference")
             .hint(format!("git diff {} {}", work.base, work.target))),
     }

@@ -11,6 +11,7 @@ use lattice::runs::prune::{self, Item, Rules, What};
 use lattice::storage::task::read_config;
 
 use crate::cli::out::Form;
+use crate::cli::progress::Progress;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 use crate::render::plural::count;
@@ -57,17 +58,17 @@ pub(crate) fn prune(session: &Session, args: &PruneArgs) -> Result<()> {
         None => configured(session, &ctx.layout)?,
     };
     let items = prune::plan(&ctx, &mut Bounded, Rules { keep, refs: args.refs })?;
-    let (mut gone, mut first_failure) = (Vec::new(), None);
+    let progress = Progress::new(session, format!("removing {}", count(items.len(), "item")));
+    let (mut gone, mut failures) = (Vec::new(), Vec::new());
     for item in items {
         match if args.dry_run { Ok(()) } else { prune::remove(&ctx, &mut Bounded, &item) } {
             Ok(()) => gone.push(item),
-            Err(failure) => {
-                session.out.warn(&failure);
-                first_failure.get_or_insert(failure);
-            }
+            Err(failure) => failures.push(failure),
         }
     }
-    match first_failure.filter(|_| gone.is_empty()) {
+    drop(progress);
+    session.out.warn_all(failures.iter().map(ToString::to_string).collect());
+    match failures.first().filter(|_| gone.is_empty()) {
         None => tell(session, &gone, args.dry_run),
         Some(failure) => {
             Err(Failure::new(Code::IoError, format!("nothing was removed: {failure}")))

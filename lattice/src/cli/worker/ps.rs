@@ -1,8 +1,7 @@
 //! `lattice worker ps`
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -16,10 +15,11 @@ use lattice::runs::reap;
 use lattice::runs::record::{self, Record};
 use lattice::storage::task::read_task;
 
+use crate::cli::job::{Job, Woken, is_in_foreground};
 use crate::cli::out::Form;
 use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
-use crate::cli::terminal::{Alternate, stdout_size};
+use crate::cli::terminal::{Alternate, Size, stdout_size};
 use crate::render::ps::{Row, table};
 use crate::render::table::cut;
 use crate::render::worker;
@@ -52,7 +52,6 @@ pub(crate) struct PsArgs {
 }
 
 const EVERY: Duration = Duration::from_secs(1);
-const TICK: Duration = Duration::from_millis(50);
 
 pub(crate) fn ps(session: &Session, args: &PsArgs) -> Result<()> {
     let ctx = context(session, &session.layout()?);
@@ -86,25 +85,38 @@ fn watch(session: &Session, ctx: &Context, args: &PsArgs) -> Result<()> {
             .hint("lattice worker ps, or lattice worker ps --json in a script"));
     }
     let interrupts = session.interrupts.watch()?;
-    let screen = Alternate::enter(&session.out)?;
+    // It outlives the screen: a stop that comes last finds that given back.
+    let job = Job::begin()?;
+    let mut screen = None;
     let mut last = Vec::new();
     while !interrupts.interrupted() {
-        // What cannot be ended yet is told by its state; a warning would be drawn over.
-        drop(reap::all(ctx, reap::PATIENCE));
         let Some(size) = stdout_size() else { break };
-        last = lines(session, args, &rows(session, ctx, args)?, Some(size.columns));
-        let title = format!("{}  every second, Ctrl-C ends", session.clock().time_of_day());
-        let mut shown = vec![cut(&title, size.columns).into_owned(), String::new()];
-        shown.extend(last.iter().cloned());
-        shown.truncate(size.rows);
-        screen.show(&shown)?;
-        let next = Instant::now() + EVERY;
-        while Instant::now() < next && !interrupts.interrupted() {
-            thread::sleep(TICK);
+        if is_in_foreground() {
+            // What cannot be ended yet is told by its state; a warning would be drawn over.
+            drop(reap::all(ctx, reap::PATIENCE));
+            last = lines(session, args, &rows(session, ctx, args)?, Some(size.columns));
+            let screen = match &screen {
+                Some(screen) => screen,
+                None => screen.insert(Alternate::enter(&session.out)?),
+            };
+            screen.show(&drawing(session, &last, size))?;
+        }
+        if job.wait(EVERY)? == Woken::Suspend {
+            drop(screen.take());
+            job.suspend()?;
         }
     }
     drop(screen);
     last.iter().try_for_each(|line| session.out.line(line))
+}
+
+/// As much of the list as fits, below the time.
+fn drawing(session: &Session, list: &[String], size: Size) -> Vec<String> {
+    let title = format!("{}  every second, Ctrl-C ends", session.clock().time_of_day());
+    let mut lines = vec![cut(&title, size.columns).into_owned(), String::new()];
+    lines.extend_from_slice(list);
+    lines.truncate(size.rows);
+    lines
 }
 
 fn rows(session: &Session, ctx: &Context, args: &PsArgs) -> Result<Vec<Row>> {

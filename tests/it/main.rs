@@ -31,6 +31,13 @@ mod tracker_workflow;
 /// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
 mod tracker_wreckage;
 
+/// Replays of generated logs, compared with the Python tool's.
+mod peer_replay;
+/// Both tools at once.
+mod peer_races;
+/// The same commands given to both tools.
+mod peer_commands;
+
 /// Completions, manual pages, versions.
 mod cli_completions;
 /// Every command's answers, refusals and help, as transcripts.

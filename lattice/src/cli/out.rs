@@ -118,7 +118,7 @@ impl Out {
     }
 
     pub(crate) fn line(&self, text: impl Display) -> Result<()> {
-        self.write(|stdout| writeln!(stdout, "{text}"))
+        self.write(|stdout| writeln!(stdout, "{}", json::shown(&text.to_string())))
     }
 
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
@@ -165,7 +165,7 @@ impl Out {
 
 /// One line to stderr.
 pub(crate) fn note(text: impl Display) {
-    if writeln!(io::stderr(), "{text}").is_err() {
+    if writeln!(io::stderr(), "{}", json::shown(&text.to_string())).is_err() {
         // There is no third stream to say so.
     }
 }

@@ -78,7 +78,7 @@ fn records(format: Records, account: &mut Account, line: &[u8]) -> bool {
     let (kind, value) = match serde_json::from_slice::<Head<'_>>(line) {
         Ok(head) => (head.kind.into_owned(), None),
         // Invalid UTF-8 and lone surrogates, which a strict reader refuses.
-        Err(_) => match json::parse_line(line) {
+        Err(_) => match json::parse_lossy(line) {
             Some(value) => match value["type"].as_str() {
                 Some(kind) => (kind.to_owned(), Some(value)),
                 None => return false,
@@ -88,7 +88,7 @@ fn records(format: Records, account: &mut Account, line: &[u8]) -> bool {
     };
     account.records += 1;
     if records::counts(format, &kind)
-        && let Some(value) = value.or_else(|| json::parse_line(line))
+        && let Some(value) = value.or_else(|| json::parse_lossy(line))
     {
         records::take(format, account, &kind, &value);
     }

@@ -31,12 +31,12 @@ mod tracker_workflow;
 /// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
 mod tracker_wreckage;
 
-/// Replays of generated logs, compared with the Python tool's.
-mod peer_replay;
-/// Both tools at once.
-mod peer_races;
 /// The same commands given to both tools.
 mod peer_commands;
+/// Both tools at once.
+mod peer_races;
+/// Replays of generated logs, compared with the Python tool's.
+mod peer_replay;
 
 /// Completions, manual pages, versions.
 mod cli_completions;

@@ -102,9 +102,8 @@ impl<'a> Pair<'a> {
     /// Runs it with both, and compares everything.
     fn step(&mut self, words: &[String]) {
         self.history.push(words.join(" "));
-        let argv = |side: &Side| -> Vec<String> {
-            words.iter().map(|word| side.comment(word)).collect()
-        };
+        let argv =
+            |side: &Side| -> Vec<String> { words.iter().map(|word| side.comment(word)).collect() };
         let (ours, theirs) = (argv(&self.ours), argv(&self.theirs));
         let theirs: Vec<&str> = theirs.iter().map(String::as_str).collect();
         let theirs = self.peer.call(&self.theirs.directory, &theirs);
@@ -142,7 +141,8 @@ impl<'a> Pair<'a> {
         if words[0] == "create" {
             return words;
         }
-        let takes_actor = !["next", "list", "show", "comments", "rebuild"].contains(&words[0].as_str());
+        let takes_actor =
+            !["next", "list", "show", "comments", "rebuild"].contains(&words[0].as_str());
         if takes_actor {
             words.extend(["--actor", random.pick(&ACTORS)].map(str::to_owned));
             let is_forced = words.iter().any(|word| word == "--force");
@@ -185,7 +185,15 @@ impl<'a> Pair<'a> {
             20 => vec!["complete", task, "--review", &number],
             21 => vec!["next", "--claim", "--actor", random.pick(&ACTORS)],
             22 => vec![random.pick(&["archive", "archive", "unarchive"]), task],
-            23 => return self.create(&["--priority", "high", "--description", "As described.", "--json"]),
+            23 => {
+                return self.create(&[
+                    "--priority",
+                    "high",
+                    "--description",
+                    "As described.",
+                    "--json",
+                ]);
+            }
             24 => return self.plan(random, task),
             _ => return self.look(random, task),
         };
@@ -201,7 +209,8 @@ impl<'a> Pair<'a> {
     fn attachment(&self, random: &mut Random, task: &str) -> Vec<String> {
         // With the ID of another task's artifact the Python tool says that it was done, and does nothing.
         let id = format!("art_01KC0000000000000000000{:0>2}{}", &task[4..], random.below(3));
-        let source = random.pick(&["--inline=Text \u{e9}", "https://example.org/a", ".lattice/config.json"]);
+        let source =
+            random.pick(&["--inline=Text \u{e9}", "https://example.org/a", ".lattice/config.json"]);
         let mut words = vec!["attach", task, source, "--id", &id];
         if random.one_in(2) {
             words.extend(["--role", "review"]);
@@ -249,7 +258,10 @@ impl Side {
             comments.extend(added.map(|event| event["id"].as_str().unwrap().to_owned()));
         }
         let number: usize = number.parse().unwrap();
-        comments.into_iter().nth(number).unwrap_or_else(|| "ev_01KC0000000000000000000000".to_owned())
+        comments
+            .into_iter()
+            .nth(number)
+            .unwrap_or_else(|| "ev_01KC0000000000000000000000".to_owned())
     }
 
     fn files(&mut self) -> BTreeMap<String, String> {

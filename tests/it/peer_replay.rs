@@ -38,7 +38,9 @@ fn our_writes_keep_what_json_does_not_have() {
         Ok(peer) => peer,
         Err(reason) => return skipped("our_writes_keep_what_json_does_not_have", &reason),
     };
-    let path = |place: &str| sandbox.lattice_dir().join(place.replace("T.", &format!("{}.", sandbox.task)));
+    let path = |place: &str| {
+        sandbox.lattice_dir().join(place.replace("T.", &format!("{}.", sandbox.task)))
+    };
     let mut log = fs::read_to_string(path("events/T.jsonl")).unwrap();
     let long = "x".repeat(5_000_000);
     for (number, (field, to)) in [

@@ -19,11 +19,7 @@ pub fn directory() -> &'static Path {
 /// The target directory of the tests themselves.
 pub fn target() -> PathBuf {
     let executable = env::current_exe().expect("the running test knows its path");
-    executable
-        .ancestors()
-        .nth(3)
-        .expect("cargo puts tests into <target>/<profile>/deps")
-        .to_owned()
+    executable.ancestors().nth(3).expect("cargo puts tests into <target>/<profile>/deps").to_owned()
 }
 
 pub fn lattice() -> PathBuf {

@@ -143,7 +143,8 @@ impl<'a> Logs<'a> {
             ("data".to_owned(), self.object(data)),
         ];
         if !self.random.one_in(9) {
-            fields.push(("schema_version".to_owned(), self.random.pick(&["1", "1", "7"]).to_owned()));
+            fields
+                .push(("schema_version".to_owned(), self.random.pick(&["1", "1", "7"]).to_owned()));
         }
         if self.random.one_in(5) {
             fields.push(("agent_meta".to_owned(), r#"{"model":"m","session":null}"#.to_owned()));
@@ -239,8 +240,7 @@ impl<'a> Logs<'a> {
     }
 
     fn moved(&mut self) -> Fields {
-        let mut data =
-            vec![("from".to_owned(), self.status()), ("to".to_owned(), self.status())];
+        let mut data = vec![("from".to_owned(), self.status()), ("to".to_owned(), self.status())];
         if self.random.one_in(3) {
             data.push(("force".to_owned(), "true".to_owned()));
             data.push(("reason".to_owned(), self.random.pick(&["null", STRINGS[4]]).to_owned()));

@@ -124,7 +124,8 @@ fn installed(library: Option<&str>) -> Result<PathBuf, String> {
     fs::create_dir_all(&base).map_err(|error| error.to_string())?;
     let name = library.unwrap_or("newest").replace('=', "");
     let (directory, failed) = (base.join(&name), base.join(format!("{name}.failed")));
-    let lock = File::create(base.join(format!("{name}.lock"))).map_err(|error| error.to_string())?;
+    let lock =
+        File::create(base.join(format!("{name}.lock"))).map_err(|error| error.to_string())?;
     lock.file().lock().map_err(|error| error.to_string())?;
     if directory.exists() {
         return Ok(directory);
@@ -146,11 +147,7 @@ fn installed(library: Option<&str>) -> Result<PathBuf, String> {
 
 /// Goes with its value if the installation fails; the environment may be renamed, since nothing but its `python`
 /// is called.
-fn install(
-    python: &Path,
-    base: &Path,
-    library: Option<&str>,
-) -> Result<tempfile::TempDir, String> {
+fn install(python: &Path, base: &Path, library: Option<&str>) -> Result<tempfile::TempDir, String> {
     let made = tempfile::tempdir_in(base).map_err(|error| error.to_string())?;
     quiet(command(python).args(["-m", "venv"]).arg(made.path()))?;
     let pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--retries", "1", TOOL];
@@ -159,7 +156,8 @@ fn install(
 }
 
 fn quiet(command: &mut std::process::Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

@@ -14,7 +14,8 @@ impl Random {
             text.to_str().and_then(|text| text.parse().ok()).expect("LATTICE_TEST_SEED is a number")
         });
         let clock = || {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
+            let now =
+                SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
             u64::from(now.subsec_nanos()) ^ now.as_secs()
         };
         let seed = given.unwrap_or_else(clock);

@@ -86,8 +86,7 @@ fn people_see_a_sign_for_a_lone_surrogate() {
 
 #[test]
 fn garbage_is_refused() {
-    for input in ["", "{", "{\"a\":1", "{\"a\":1}{\"b\":2}", "\"\\", "\"\\ud8", "nan", "\"\n\""]
-    {
+    for input in ["", "{", "{\"a\":1", "{\"a\":1}{\"b\":2}", "\"\\", "\"\\ud8", "nan", "\"\n\""] {
         assert_eq!(parse_line(input.as_bytes()), None, "{input}");
     }
 }

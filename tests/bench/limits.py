@@ -1,0 +1,30 @@
+"""What must not grow unnoticed. Counts only: they are the same on a loaded machine, a shared one, and an old one."""
+
+# Row, where in it, the most that it may be, and why that many.
+LIMITS = (
+    ("CLI start", ("counts", "syncs"), 0, "it writes nothing"),
+    ("one event", ("counts", "syncs"), 3, "the line, the new snapshot, the directory that names it"),
+    ("one event", ("counts", "calls"), 200, "174 when this was written"),
+    ("create: counts", ("counts", "syncs"), 9, "index, log, snapshot, plan, each with its directory; the life-cycle copy"),
+    ("archive: counts", ("counts", "syncs"), 12, "log and snapshot copied and removed, with four directories; the copy"),
+    ("worker run returns, in place", ("programs", "git"), 1, "one look at the commit and its files"),
+    ("supervisor memory", ("threads", "warden"), 1, "no thread in a supervisor"),
+    ("supervisor memory", ("threads", "shim"), 1, "no thread in a supervisor"),
+    ("supervisor memory", ("kB", "together"), 300, "private and dirty; a static build"),
+    ("supervisor memory after a log of 64 MB", ("kB", "together"), 340, "whatever the engine prints"),
+    ("size of the binaries", ("kB", "lattice-shim"), 2560, "with a static libc"),
+)
+
+
+def broken(results):
+    return list(above(results))
+
+
+def above(results):
+    rows = {result["row"]: result for result in results}
+    for name, keys, most, why in LIMITS:
+        value = rows.get(name)
+        for key in keys:
+            value = value.get(key) if value else None
+        if value is not None and value > most:
+            yield f"{name}, {' '.join(keys)}: {value}, at most {most} ({why})"

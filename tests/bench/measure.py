@@ -1,0 +1,88 @@
+"""Running things and counting: interleaved times, system calls, memory. Knows nothing of what is compared."""
+
+import collections
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+Sample = collections.namedtuple("Sample", "wall cpu faults")
+
+
+def sh(*command, cwd=None, env=None, check=True):
+    done = subprocess.run([str(word) for word in command], cwd=cwd, env=env, capture_output=True, text=True)
+    if check and done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def build(into):
+    """The C programs beside this file; `floor` is static, because nothing starts faster."""
+    into.mkdir(parents=True, exist_ok=True)
+    for name, extra in (("floor", ["-static", "-lpthread"]), ("stopwatch", [])):
+        sh("gcc", "-O2", "-o", into / name, HERE / f"{name}.c", *extra)
+    return into / "floor", into / "stopwatch"
+
+
+def interleave(stopwatch, commands, first, last):
+    """`commands`: name to (words, directory). Name to samples; a command that fails has none."""
+    environment = dict(os.environ)
+    words = []
+    for index, (command, directory) in enumerate(commands.values()):
+        words += (["--"] if index else []) + [str(word) for word in command]
+        environment[f"STOPWATCH_{index}"] = str(directory)
+    done = subprocess.run(
+        [str(stopwatch), str(first), str(last), *words], env=environment, stderr=subprocess.PIPE, text=True, check=True
+    )
+    samples = collections.defaultdict(list)
+    names = list(commands)
+    failed = set()
+    for line in done.stderr.splitlines():
+        index, wall, cpu, faults, status = map(int, line.split())
+        samples[names[index]].append(Sample(wall, cpu, faults))
+        if status:
+            failed.add(names[index])
+    return {name: [] if name in failed else samples[name] for name in names}
+
+
+def middle(samples, field="wall"):
+    return statistics.median(getattr(sample, field) for sample in samples)
+
+
+def spread(samples):
+    """Half of the samples lie within this share of the median."""
+    walls = sorted(sample.wall for sample in samples)
+    low, high = walls[len(walls) // 4], walls[(3 * len(walls)) // 4]
+    return (high - low) / statistics.median(walls)
+
+
+SYNCS = ("fsync", "fdatasync", "sync_file_range", "syncfs", "msync")
+
+
+def count(command, cwd):
+    """System calls and syncs of one process, by strace."""
+    calls = re.findall(r"^(\w+)\(", strace(command, cwd), re.M)
+    return {"calls": len(calls), "syncs": sum(call in SYNCS for call in calls)}
+
+
+def programs(command, cwd):
+    """The programs that it and its descendants start, by name."""
+    trace = strace(command, cwd, "-f", "-e", "trace=execve")
+    started = re.findall(r'execve\("([^"]+)".*= 0$', trace, re.M)[1:]
+    return dict(collections.Counter(pathlib.Path(path).name for path in started))
+
+
+def strace(command, cwd, *options):
+    with tempfile.NamedTemporaryFile("r") as report:
+        sh("strace", "-o", report.name, *options, *command, cwd=cwd)
+        return report.read()
+
+
+def memory(pid):
+    """Private dirty kB, and threads."""
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    threads = re.search(r"^Threads:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+    return int(re.search(r"^Private_Dirty:\s+(\d+)", rollup, re.M)[1]), int(threads[1])

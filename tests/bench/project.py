@@ -1,0 +1,84 @@
+"""Projects to measure in: made by the tool itself once, then multiplied file by file."""
+
+import json
+import pathlib
+
+from measure import sh
+
+ACTOR = ("--actor", "human:bench")
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Project:
+    def __init__(self, root, lattice, files=0):
+        self.root, self.lattice = pathlib.Path(root), lattice
+        self.root.mkdir(parents=True)
+        sh("git", "init", "-q", "-b", "main", cwd=self.root)
+        self.run("init", "--project-code", "B", *ACTOR)
+        for number in range(files):
+            path = self.root / f"src/d{number // 100}/f{number}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"file {number}\n" * 60)
+        self.worker("true", command=["true"])
+        self.worker("tree", command=["true"], worktree=True)
+        self.worker("sleeper", command=["sleep", "1000"], timeout_minutes=60)
+        self.commit()
+
+    def run(self, *words, check=True):
+        return sh(self.lattice, *words, cwd=self.root, check=check)
+
+    def commit(self):
+        sh("git", "add", "-A", cwd=self.root)
+        sh("git", "-c", "user.name=b", "-c", "user.email=b@localhost", "commit", "-qm", "state", cwd=self.root)
+
+    def worker(self, name, **keys):
+        path = self.root / "workers" / f"{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"name": name, **keys}))
+
+    def create(self, title="a task"):
+        return json.loads(self.run("create", title, "--json", *ACTOR))["data"]["id"]
+
+    def multiply(self, tasks, comments=8):
+        """One task with ten events, and copies of it under other IDs: `tasks` in all."""
+        task = self.create("the first of many tasks")
+        for number in range(comments):
+            self.run("comment", task, f"comment {number}: some words of a usual length", *ACTOR)
+        directory = self.root / ".lattice"
+        log = (directory / f"events/{task}.jsonl").read_text()
+        snapshot = (directory / f"tasks/{task}.json").read_text()
+        lifecycle = (directory / "events/_lifecycle.jsonl").read_text()
+        short = json.loads(snapshot)["short_id"]
+        start = int(short.rpartition("-")[2])
+        ids = json.loads((directory / "ids.json").read_text())
+        copies = []
+        for number in range(start + 1, start + tasks):
+            other, name = task[:-8] + base32(number), f"B-{number}"
+            renamed = lambda text: text.replace(task, other).replace(f'"{short}"', f'"{name}"')
+            (directory / f"events/{other}.jsonl").write_text(renamed(log))
+            (directory / f"tasks/{other}.json").write_text(renamed(snapshot))
+            copies.append(renamed(lifecycle).replace("ev_", "ev_", 1))
+            ids["map"][name] = other
+        ids["next_seqs"]["B"] = start + tasks
+        (directory / "ids.json").write_text(json.dumps(ids, indent=2, sort_keys=True) + "\n")
+        with open(directory / "events/_lifecycle.jsonl", "a") as out:
+            out.writelines(copies)
+
+    def lengthen(self, task, events):
+        """A log of so many events: its last comment, again and again under new IDs."""
+        path = self.root / f".lattice/events/{task}.jsonl"
+        last = json.loads(path.read_text().splitlines()[-1])
+        lines = []
+        for number in range(events):
+            last["id"] = last["id"][:-8] + base32(number)
+            lines.append(json.dumps(last, separators=(",", ":"), sort_keys=True) + "\n")
+        with open(path, "a") as out:
+            out.writelines(lines)
+        self.run("rebuild", task)
+
+
+def base32(number):
+    text = ""
+    for _ in range(8):
+        text, number = DIGITS[number % 32] + text, number // 32
+    return text

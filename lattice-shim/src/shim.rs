@@ -14,7 +14,7 @@ use lattice::model::run::Spec;
 use lattice::process::memory::Gauge;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
-use lattice::process::{inherit, oom};
+use lattice::process::{inherit, oom::Toll};
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
@@ -193,7 +193,7 @@ impl Shim<'_> {
         let spec = &self.seat.spec;
         let limit = Duration::from_millis(spec.timeout_ms);
         let before = reap::children_usage().ok();
-        let killed = oom::kills();
+        let toll = Toll::now();
         let leader = match self.launch(&spec.argv, limit, false) {
             Continue(leader) => leader,
             Break(facts) => return facts,
@@ -203,9 +203,7 @@ impl Shim<'_> {
         let Finished { exit, ended, swept } =
             self.supervise(leader, limit, spec.idle_ms.map(Duration::from_millis));
         let mut facts = match ended {
-            None if exit.signal == Some(KILL) && oom::kills() > killed => {
-                Facts::new(Reason::OomKilled)
-            }
+            None if is_of_kill(exit) && toll.has_grown() => Facts::new(Reason::OomKilled),
             None => Facts::new(exit.reason()),
             Some(Reason::Stopped) => self.stopped(),
             Some(Reason::Exited) => Facts { lingered: true, ..Facts::new(Reason::Exited) },
@@ -320,6 +318,11 @@ impl Shim<'_> {
         let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&self.mask) };
         sequence::recorded(&end, facts, &mut self.turns)
     }
+}
+
+/// Its own, or as a shell hands on that of the program that it has run.
+fn is_of_kill(exit: Exit) -> bool {
+    exit.signal == Some(KILL) || exit.code == Some(128 + KILL)
 }
 
 fn too_much_memory(spec: &Spec) -> String {

@@ -9,6 +9,7 @@ use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::mask::{Mask, Veil};
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::channel::{self, Channel, Received};
+use lattice::process::oom::Toll;
 use lattice::process::pipe;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Child};
@@ -78,6 +79,7 @@ struct Warden<'a> {
     pipe: Option<OwnedFd>,
     /// What the shim hides, too: read before an engine could have changed it.
     mask: Mask,
+    toll: Toll,
     deadline: Instant,
     /// The reason if the deadline passes in silence.
     then: Reason,
@@ -119,6 +121,7 @@ impl<'a> Warden<'a> {
             shim: shim.id().cast_signed(),
             pipe: Some(read),
             mask: secrets::of(&seat.spec, &engine_env::callers()),
+            toll: Toll::now(),
             deadline: Instant::now() + FIRST_WORD,
             then: Reason::Internal,
             engine: None,
@@ -241,6 +244,7 @@ impl<'a> Warden<'a> {
                 (None, Some(signal)) => {
                     Facts { ended_by_signal: Some(signal), ..Facts::new(Reason::Stopped) }
                 }
+                (None, None) if self.toll.has_grown() => Facts { exit: killed, ..by_oom_killer() },
                 (None, None) => Facts { exit: killed, ..Facts::new(Reason::SupervisorKilled) },
             },
         };
@@ -256,6 +260,10 @@ impl<'a> Warden<'a> {
     fn is_the_program(&self) -> bool {
         self.opened && !self.in_setup
     }
+}
+
+fn by_oom_killer() -> Facts {
+    Facts::new(Reason::OomKilled).because("the OOM killer ended its supervisor, and it with that")
 }
 
 /// Only before its handlers stood can such a signal have ended the shim: then nothing had been started.

@@ -2,8 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-/// `None` where there is no memory controller that could say it.
-pub fn kills() -> Option<u64> {
+/// How many it had killed at some moment; unknown where no memory controller says it.
+#[derive(Debug, Clone, Copy)]
+pub struct Toll(Option<u64>);
+
+impl Toll {
+    pub fn now() -> Self {
+        Self(kills())
+    }
+
+    /// Whether it has struck since. The kernel counts a victim before it kills it.
+    pub fn has_grown(self) -> bool {
+        matches!((self.0, kills()), (Some(before), Some(now)) if now > before)
+    }
+}
+
+fn kills() -> Option<u64> {
     let groups = fs_err::read_to_string("/proc/self/cgroup").ok()?;
     let files = groups.lines().flat_map(files);
     files.filter_map(|path| fs_err::read_to_string(path).ok()).find_map(|text| count(&text))

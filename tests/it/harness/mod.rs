@@ -5,6 +5,7 @@ pub mod asleep;
 pub mod binaries;
 pub mod call;
 pub mod campaign;
+pub mod cgroup;
 pub mod clean;
 pub mod disk;
 pub mod engines;

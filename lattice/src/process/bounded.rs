@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use wait_timeout::ChildExt;
 
-use super::helper::{HelperOutput, Helpers};
+use super::helper::{HelperOutput, Helpers, scratch_file};
 
 /// How often a waiting call looks whether its caller gave up.
 const SLICE: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ const OUTPUT_LIMIT: u64 = 64 << 20;
 pub struct Bounded;
 
 impl Helpers for Bounded {
-    /// The output goes to unlinked files: a helper can neither fill a pipe that nobody reads, nor keep one open
+    /// The output goes to files without a name: a helper can neither fill a pipe that nobody reads, nor keep one open
     /// through a process that it leaves behind.
     fn run(
         &mut self,
@@ -39,8 +39,8 @@ impl Helpers for Bounded {
         stdin: Option<Vec<u8>>,
         limit: Duration,
     ) -> io::Result<HelperOutput> {
-        let stdout = tempfile::tempfile()?;
-        let stderr = tempfile::tempfile()?;
+        let stdout = scratch_file()?;
+        let stderr = scratch_file()?;
         if let Some(bytes) = stdin {
             command.stdin(input(&bytes)?);
         }
@@ -70,7 +70,7 @@ pub enum Ended {
 
 /// A file that holds `bytes`, positioned at its start, for use as a standard input.
 pub fn input(bytes: &[u8]) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
+    let mut file = scratch_file()?;
     file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)

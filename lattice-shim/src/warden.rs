@@ -38,11 +38,16 @@ const UNTIL_ANSWERED: Duration = Duration::from_hours(1);
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut cli) = seat::take(directory)?;
-    let turns = Loop::new(&seat.spec, None)?;
-    seat.publish(false)?;
-    let hello = Hello { version: VERSION.to_owned(), pid: nix::unistd::Pid::this().as_raw() };
+    let ready = Loop::new(&seat.spec, None).map_err(Failure::from);
+    let ready = ready.and_then(|turns| seat.publish(false).map(|()| turns));
+    let hello = Hello {
+        version: VERSION.to_owned(),
+        pid: nix::unistd::Pid::this().as_raw(),
+        trouble: ready.as_ref().err().map(|failure| failure.message().to_owned()),
+    };
     // A CLI that is gone already is found out by its silence.
     drop(cli.send(&serde_json::to_string(&hello).expect("a greeting has only string keys")));
+    let turns = ready?;
     if !is_wanted(&seat, &mut cli)? {
         return Ok(reaper::remove(&seat.run)?);
     }

@@ -22,6 +22,9 @@ pub const VERSION_TEXT: &str = env!("LATTICE_VERSION_TEXT");
 pub struct Hello {
     pub version: String,
     pub pid: i32,
+    /// Why it cannot supervise anything, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// The CLI's answers to it.

@@ -28,6 +28,9 @@ use crate::storage::{gitfiles, replace};
 /// The supervisor answers within milliseconds; a cold binary on a slow disk may need seconds.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// A supervisor that is not wanted has only to remove its directory.
+const GOES_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long a start waits for the end of an earlier run that is being written.
 const ENDING_TAKES: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -140,7 +143,13 @@ fn hear(channel: &mut Channel) -> Result<Hello> {
         Received::Closed => return Err(mute("ended before it was ready")),
         Received::Nothing => return Err(mute("did not get ready within 10 s")),
     };
-    if hello.version == VERSION { Ok(hello) } else { Err(stranger(&hello.version)) }
+    if hello.version != VERSION {
+        return Err(stranger(&hello.version));
+    }
+    let Some(trouble) = hello.trouble else { return Ok(hello) };
+    // Its lock falls with its exit, which closes the channel: then the directory can go.
+    drop(channel.receive_within(GOES_WITHIN)?);
+    Err(Failure::new(Code::IoError, format!("the supervisor cannot begin: {trouble}")))
 }
 
 fn stranger(version: &str) -> Failure {
@@ -280,7 +289,7 @@ pub(super) fn display(spec: &Spec) -> &str {
 /// The supervisor removes the directory and leaves; when the channel closes nothing of the attempt is left.
 fn call_off(channel: &mut Channel) {
     if channel.send(NO).is_ok() {
-        drop(channel.receive_within(Duration::from_secs(5)));
+        drop(channel.receive_within(GOES_WITHIN));
     }
 }
 

@@ -69,6 +69,8 @@ mod protocol;
 
 /// A disk without room.
 mod full_disk;
+/// A disk that fills at one step of a run's start or end.
+mod full_disk_steps;
 /// The hooks that are shipped as examples.
 mod hook_examples;
 /// A `.lattice` that is mounted read-only.

@@ -9,9 +9,8 @@ use fs_err as fs;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::binaries::variable;
-use crate::harness::held::{Held, Hold};
-use crate::harness::hold;
+use crate::harness::campaign;
+use crate::harness::held::{self, Held, Hold};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::strace;
 use crate::harness::waiting::skipped;
@@ -132,7 +131,7 @@ fn cases(phase: &Phase, number: usize) -> Vec<Case> {
         _ => &[Target::Warden, Target::Shim, Target::Both],
     };
     let count = 2 * SIGNALS.len();
-    let full = variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full");
+    let full = campaign::is_full();
     let turns = |index| if full { 0..count } else { number * 3 + index..number * 3 + index + 1 };
     let case = |target, turn: usize| {
         let (signal, signal_name) = SIGNALS[turn % SIGNALS.len()];
@@ -141,34 +140,6 @@ fn cases(phase: &Phase, number: usize) -> Vec<Case> {
     };
     let numbered = targets.iter().enumerate();
     numbered.flat_map(|(index, &target)| turns(index).map(move |turn| case(target, turn))).collect()
-}
-
-/// A sandbox with a worker that does everything that a phase needs.
-fn sandbox() -> Sandbox {
-    let sandbox = Sandbox::new();
-    hold::git(&sandbox);
-    let setup = sandbox.fake_line(&["connect=setup", "wait"]);
-    for (name, ignored) in [("Work", ""), ("Stubborn", "TERM")] {
-        let steps = [
-            &format!("ignore={ignored}"),
-            "write=precious:work\n",
-            "spawn-setsid=daemon",
-            "connect=main",
-            "wait",
-        ];
-        let command = sandbox.fake(&steps);
-        sandbox.worker(
-            name,
-            json!({"command": command, "setup": [setup], "worktree": true, "grace_seconds": 60}),
-        );
-    }
-    let told =
-        |event: &str| format!("echo {event} >> ../told; {}", hold::line(&sandbox, event, "true"));
-    sandbox.configure(
-        "hooks",
-        json!({"on": {"process_started": told("hook-started"), "process_failed": told("hook-failed")}}),
-    );
-    sandbox
 }
 
 fn strike(held: &Held<'_>, case: Case) {
@@ -245,7 +216,7 @@ fn try_case(sandbox: &Sandbox, phase: &Phase, case: Case) {
 
 /// `number` is that of the first phase: signals go on in turn from group to group.
 fn try_all(test: &str, phases: &[Phase], number: usize) {
-    let sandbox = sandbox();
+    let sandbox = held::sandbox();
     let traced = |phase: &Phase| matches!(phase.hold, Hold::Call { .. } | Hold::Warden(..));
     if phases.iter().any(traced) && !strace::available(&sandbox) {
         return skipped(test, "no strace");

@@ -15,6 +15,11 @@ const ACTS: &str = "openat mkdir mkdirat rename renameat renameat2 link linkat u
 pub const SAMPLE: usize = 40;
 const FULL: usize = 400;
 
+/// Whether everything is to be tried.
+pub fn is_full() -> bool {
+    variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full")
+}
+
 /// Evenly spread moments that act, the first and the last among them.
 #[track_caller]
 pub fn chosen(moments: Vec<Moment>) -> Vec<Moment> {
@@ -27,8 +32,7 @@ pub fn sampled(moments: Vec<Moment>, count: usize) -> Vec<Moment> {
     let acts = |moment: &Moment| ACTS.split_whitespace().any(|act| act == moment.syscall);
     let moments: Vec<_> = moments.into_iter().filter(acts).collect();
     assert!(moments.len() > count, "the trace shows the work: {moments:?}");
-    let is_full = variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full");
-    let count = if is_full { moments.len().min(FULL) } else { count };
+    let count = if is_full() { moments.len().min(FULL) } else { count };
     let last = moments.len() - 1;
     (0..count).map(|n| moments[n * last / (count - 1)].clone()).collect()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fs_err as fs;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::Running;
 use super::hold;
@@ -38,6 +38,35 @@ pub struct Held<'a> {
     pub peers: Vec<Peer>,
     /// A call that waits for a lock, and the lock's holder.
     pub call: Option<(Running, Running)>,
+}
+
+/// A sandbox with a worker that does everything that a phase needs.
+pub fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    hold::git(&sandbox);
+    let setup = sandbox.fake_line(&["connect=setup", "wait"]);
+    for (name, ignored) in [("Work", ""), ("Stubborn", "TERM")] {
+        let steps = [
+            &format!("ignore={ignored}"),
+            "write=precious:work\n",
+            "report=said\n",
+            "spawn-setsid=daemon",
+            "connect=main",
+            "wait",
+        ];
+        let command = sandbox.fake(&steps);
+        sandbox.worker(
+            name,
+            json!({"command": command, "setup": [setup], "worktree": true, "grace_seconds": 60}),
+        );
+    }
+    let told =
+        |event: &str| format!("echo {event} >> ../told; {}", hold::line(&sandbox, event, "true"));
+    sandbox.configure(
+        "hooks",
+        json!({"on": {"process_started": told("hook-started"), "process_failed": told("hook-failed")}}),
+    );
+    sandbox
 }
 
 impl<'a> Held<'a> {
@@ -128,7 +157,8 @@ impl<'a> Held<'a> {
         self
     }
 
-    fn stop(
+    /// The process will stop behind its next call of one of these on this file, named as in [`Hold::Call`].
+    pub fn stop(
         &self,
         process: &Process,
         who: strace::Who,
@@ -147,7 +177,7 @@ impl<'a> Held<'a> {
         strace::stopping(self.sandbox, process, who, calls, file.as_deref())
     }
 
-    fn directory(&self) -> PathBuf {
+    pub fn directory(&self) -> PathBuf {
         self.sandbox.lattice_dir().join("runs").join(&self.run)
     }
 

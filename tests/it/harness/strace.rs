@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use rustix::process::Signal;
 
+use super::binaries::variable;
 use super::call::{Call, Finished, Running};
 use super::process::Process;
 use super::sandbox::Sandbox;
@@ -25,10 +26,23 @@ pub fn available(sandbox: &Sandbox) -> bool {
     sandbox.program(["sh", "-c", probe]).run().code == Some(0)
 }
 
+/// Where strace writes.
+fn file(sandbox: &Sandbox) -> PathBuf {
+    variable("LATTICE_TEST_TRACE").map_or_else(|| sandbox.base.join("trace"), PathBuf::from)
+}
+
+/// The same without what it wrote there last time.
+fn new_file(sandbox: &Sandbox) -> PathBuf {
+    let trace = file(sandbox);
+    // Absent is what it should be.
+    drop(fs::remove_file(&trace));
+    trace
+}
+
 /// Lets a call run and lists the system calls of its first process, in order.
 #[track_caller]
 pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
-    let trace = sandbox.base.join("trace");
+    let trace = file(sandbox);
     let finished =
         call.through(["strace", "-o", trace.to_str().expect("a sandbox's path is UTF-8")]).run();
     (finished, read(&trace))
@@ -45,7 +59,7 @@ pub fn moments_on(sandbox: &Sandbox, call: Call, part: &str) -> (Finished, Vec<M
 /// descriptors, and with long texts.
 #[track_caller]
 pub fn told(sandbox: &Sandbox, call: Call, options: &[&str]) -> (Finished, String) {
-    let trace = sandbox.base.join("trace");
+    let trace = file(sandbox);
     let path = trace.to_str().expect("a sandbox's path is UTF-8");
     let strace = ["strace", "-y", "-s", "1000", "-o", path];
     let finished = call.through(strace.iter().chain(options).copied()).run();
@@ -84,7 +98,7 @@ pub fn attached(sandbox: &Sandbox, process: &Process, moment: Option<&Moment>) -
 
 /// The same with other words for strace.
 pub fn attached_with(sandbox: &Sandbox, process: &Process, options: &[&str]) -> Running {
-    let trace = sandbox.base.join("trace").display().to_string();
+    let trace = file(sandbox).display().to_string();
     let pid = process.pid.to_string();
     let argv = ["strace", "-o", &trace, "-p", &pid].into_iter().chain(options.iter().copied());
     let argv: Vec<String> = argv.map(str::to_owned).collect();
@@ -98,6 +112,27 @@ fn wait_attached(process: &Process) {
         Some(pid) if pid != "0" => Ok(()),
         other => Err(format!("TracerPid: {other:?}")),
     });
+}
+
+/// The call, stopped behind that system call, until the process beside it gets SIGCONT.
+pub fn stopped_at(sandbox: &Sandbox, call: Call, moment: &Moment) -> (Running, Process) {
+    let trace = new_file(sandbox);
+    let inject = format!("inject={}:signal=SIGSTOP:when={}", moment.syscall, moment.ordinal);
+    let path = trace.to_str().expect("a sandbox's path is UTF-8");
+    let running = call
+        .through(["strace", "-o", path, "-e", &format!("trace={}", moment.syscall), "-e", &inject])
+        .start();
+    eventually("the call stops", SOON, || stop_line(&trace).map(drop));
+    let process = running.process().child("lattice").expect("a stopped process is there");
+    (running, process)
+}
+
+fn stop_line(trace: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(trace).map_err(|error| error.to_string())?;
+    // A process that stood still when strace came is stopped without having got a signal.
+    let mut lines = text.lines().skip_while(|line| !line.contains("--- SIGSTOP {"));
+    let line = lines.find(|line| line.ends_with("--- stopped by SIGSTOP ---"));
+    line.map(str::to_owned).ok_or(text)
 }
 
 /// Whom a stop is prepared for.
@@ -116,7 +151,7 @@ pub fn stopping(
     calls: &str,
     path: Option<&Path>,
 ) -> Stop {
-    let trace = sandbox.base.join("trace");
+    let trace = new_file(sandbox);
     let pid = process.pid.to_string();
     let mut argv = ["strace", "-q", "-p", &pid, "-e", "signal=STOP"].map(OsString::from).to_vec();
     argv.extend(["-o".into(), trace.clone().into()]);
@@ -144,11 +179,7 @@ impl Stop {
     /// The process, once it stands there: stopped, and traced no more.
     #[track_caller]
     pub fn reached(self) -> Process {
-        let line = eventually("a process stops", SOON, || {
-            let text = fs::read_to_string(&self.trace).map_err(|error| error.to_string())?;
-            let line = text.lines().find(|line| line.ends_with("--- stopped by SIGSTOP ---"));
-            line.map(str::to_owned).ok_or(text)
-        });
+        let line = eventually("a process stops", SOON, || stop_line(&self.trace));
         // Only where children are followed is there a number in front.
         let pid = line.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(self.pid);
         let process = Process::open(pid).expect("a stopped process is there");
@@ -167,7 +198,7 @@ pub fn traced(sandbox: &Sandbox, tracing: Running) -> Vec<Moment> {
 /// The trace itself.
 pub fn traced_text(sandbox: &Sandbox, tracing: Running) -> String {
     tracing.finish();
-    fs::read_to_string(sandbox.base.join("trace")).expect("strace has written")
+    fs::read_to_string(file(sandbox)).expect("strace has written")
 }
 
 fn read(trace: &Path) -> Vec<Moment> {

@@ -40,6 +40,8 @@ mod peer_replay;
 
 /// Completions, manual pages, versions.
 mod cli_completions;
+/// Tab in bash, zsh and fish.
+mod cli_shells;
 /// Every command's answers, refusals and help, as transcripts.
 mod output;
 

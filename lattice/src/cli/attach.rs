@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Map, Value};
 
 use lattice::model::event::{ARTIFACT_ATTACHED, Event};
@@ -34,6 +34,7 @@ pub(crate) struct AttachArgs {
     #[arg(value_name = "TASK")]
     task: String,
     /// A file, or a URL that begins with http:// or https://
+    #[arg(value_hint = ValueHint::AnyPath)]
     source: Option<String>,
     /// conversation, file, log, note, prompt or reference [default: by the source]
     #[arg(long = "type", value_name = "TYPE")]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Map, Value};
 
 use lattice::model::comments::{checked_body, comments, find_parent};
@@ -28,7 +28,7 @@ pub(crate) struct CommentArgs {
     /// The comment
     text: Option<String>,
     /// Read the comment from a file, or from the standard input with -
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     file: Option<String>,
     /// The comment to answer, by the ID of its event
     #[arg(long, value_name = "EVENT")]

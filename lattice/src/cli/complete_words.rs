@@ -8,7 +8,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use lattice::model::reduce::Snapshot;
 use lattice::runs::context::Context;
-use lattice::runs::query;
+use lattice::runs::query::{self, OpenRow};
 use lattice::runs::record;
 use lattice::storage::definitions;
 use lattice::storage::layout::Layout;
@@ -27,21 +27,23 @@ const WITH_WORKER: [&str; 3] = ["run", "env", "check"];
 
 /// Teaches every argument by the name of its value, wherever in the tree of commands it stands.
 pub(crate) fn teach(command: Command) -> Command {
-    let names_worker = WITH_WORKER.contains(&command.get_name());
-    command.mut_args(|arg| teach_arg(arg, names_worker)).mut_subcommands(teach)
+    let name = command.get_name().to_owned();
+    command.mut_args(|arg| teach_arg(arg, &name)).mut_subcommands(teach)
 }
 
-fn teach_arg(arg: Arg, names_worker: bool) -> Arg {
+fn teach_arg(arg: Arg, command: &str) -> Arg {
     let name = match arg.get_value_names() {
         Some([name]) => name.to_string(),
         _ => arg.get_id().as_str().to_uppercase(),
     };
-    let completer = match name.as_str() {
-        "TASK" | "TARGET" => ArgValueCompleter::new(tasks),
-        "RUN|TASK" | "TASK|RUN" => ArgValueCompleter::new(runs_and_tasks),
-        "RUN" => ArgValueCompleter::new(runs),
-        "STATUS" => ArgValueCompleter::new(statuses),
-        "NAME" if names_worker => ArgValueCompleter::new(workers),
+    let completer = match (name.as_str(), command) {
+        ("TASK", "unarchive") => ArgValueCompleter::new(archived_tasks),
+        ("TASK" | "TARGET", _) => ArgValueCompleter::new(tasks),
+        ("RUN|TASK", "stop") => ArgValueCompleter::new(what_runs),
+        ("RUN|TASK" | "TASK|RUN", _) => ArgValueCompleter::new(runs_and_tasks),
+        ("RUN", _) => ArgValueCompleter::new(open_runs),
+        ("STATUS", _) => ArgValueCompleter::new(statuses),
+        ("NAME", _) if WITH_WORKER.contains(&command) => ArgValueCompleter::new(workers),
         _ => return arg,
     };
     arg.add(completer)
@@ -55,10 +57,18 @@ fn workers(current: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
+    tasks_where(current, |archived| !archived)
+}
+
+fn archived_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
+    tasks_where(current, |archived| archived)
+}
+
+fn tasks_where(current: &OsStr, wanted: fn(bool) -> bool) -> Vec<CompletionCandidate> {
     let Some(layout) = layout() else { return Vec::new() };
-    let (tasks, _) = list_snapshots(&layout, false);
-    let named = tasks.into_iter().map(|(task, _)| (task.display_id().to_owned(), title(&task)));
-    matching(current, named)
+    let (tasks, _) = list_snapshots(&layout, true);
+    let tasks = tasks.into_iter().filter(|(_, archived)| wanted(*archived));
+    matching(current, tasks.map(|(task, _)| (task.display_id().to_owned(), title(&task))))
 }
 
 fn title(task: &Snapshot) -> String {
@@ -66,18 +76,35 @@ fn title(task: &Snapshot) -> String {
 }
 
 /// By their last characters, which is what people type.
-fn runs(current: &OsStr) -> Vec<CompletionCandidate> {
+fn open_runs(current: &OsStr) -> Vec<CompletionCandidate> {
+    let open = layout().map(|layout| query::open(&context(layout)).unwrap_or_default());
+    matching(current, open.unwrap_or_default().iter().map(open_run))
+}
+
+fn open_run(row: &OpenRow) -> (String, String) {
+    let help = format!("{} on {}, {}", row.worker, task_name(row), row.state.as_str());
+    (suffix(row.run.as_str()).to_owned(), help)
+}
+
+fn task_name(row: &OpenRow) -> &str {
+    row.short_id.as_deref().unwrap_or(row.task.as_str())
+}
+
+/// Open runs, and the tasks that have one.
+fn what_runs(current: &OsStr) -> Vec<CompletionCandidate> {
+    let open = layout().map(|layout| query::open(&context(layout)).unwrap_or_default());
+    let open = open.unwrap_or_default();
+    let mut tasks: Vec<(String, String)> =
+        open.iter().map(|row| (task_name(row).to_owned(), row.title.clone())).collect();
+    tasks.dedup();
+    matching(current, open.iter().map(open_run).chain(tasks))
+}
+
+fn runs_and_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(layout) = layout() else { return Vec::new() };
     let ctx = context(layout);
     let open = query::open(&ctx).unwrap_or_default();
-    let mut named: Vec<(String, String)> = open
-        .iter()
-        .map(|row| {
-            let task = row.short_id.as_deref().unwrap_or(row.task.as_str());
-            let help = format!("{} on {task}, {}", row.worker, row.state.as_str());
-            (suffix(row.run.as_str()).to_owned(), help)
-        })
-        .collect();
+    let mut named: Vec<(String, String)> = open.iter().map(open_run).collect();
     let ended = record::all(&ctx.layout).unwrap_or_default().into_iter().rev().take(ENDED);
     for run in ended.filter(|run| open.iter().all(|row| row.run != *run)) {
         if let Ok(Some(record)) = record::read(&ctx.layout, &run) {
@@ -86,11 +113,7 @@ fn runs(current: &OsStr) -> Vec<CompletionCandidate> {
             named.push((suffix(run.as_str()).to_owned(), help));
         }
     }
-    matching(current, named)
-}
-
-fn runs_and_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
-    let mut all = runs(current);
+    let mut all = matching(current, named);
     all.extend(tasks(current));
     all
 }

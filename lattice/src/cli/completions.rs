@@ -11,6 +11,14 @@ use super::session::Session;
 /// The variable by which a shell asks this program what a word may become.
 pub(crate) const VARIABLE: &str = "LATTICE_COMPLETE";
 
+/// A file in `$fpath` is the body of the function `_lattice` (zshmisc(1), AUTOLOADING FUNCTIONS): without this the first
+/// Tab would only define what the second one needs.
+const ZSH_AUTOLOAD: &str = "
+if [[ ${funcstack[1]-} == _lattice ]]; then
+    _clap_dynamic_completer_lattice \"$@\"
+fi
+";
+
 /// Print the script that completes lattice's words in a shell
 ///
 /// Commands and options, and what is there just now: workers, tasks, and runs.
@@ -35,5 +43,8 @@ pub(crate) fn completions(session: &Session, args: &CompletionsArgs) -> Result<(
     shell
         .write_registration(VARIABLE, "lattice", "lattice", "lattice", &mut script)
         .map_err(|error| Failure::internal(error.to_string()))?;
+    if args.shell == Shell::Zsh {
+        script.extend_from_slice(ZSH_AUTOLOAD.as_bytes());
+    }
     session.out.bytes(&script)
 }

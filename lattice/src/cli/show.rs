@@ -15,7 +15,9 @@ use lattice::runs::context::Context;
 use lattice::runs::task_runs::{self, TaskRun};
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
-use lattice::storage::task::{list_snapshots, read_config, read_task, resolve_task};
+use lattice::storage::task::{
+    read_config, read_mentioning, read_snapshot, read_task, resolve_task,
+};
 
 use super::freshness::{Drifts, ReviewDrift};
 use super::mentions::Mentions;
@@ -88,8 +90,6 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
 fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Result<Found> {
     let layout = &ctx.layout;
     let (events, task, archived) = read_task(layout, id)?;
-    let (others, unreadable) = list_snapshots(layout, true);
-    session.out.warn_all(unreadable);
     let existing = |place: &str| {
         let base = if archived { layout.dir.join("archive") } else { layout.dir.clone() };
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
@@ -100,8 +100,8 @@ fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Resul
         mentions: Mentions::of(&task, layout, &mut drifts),
         runs: task_runs::of_task(ctx, id, &events, &|c| drifts.of_commit(c), &mut Bounded)?,
         transitions: valid_transitions(config, task.status()),
-        relations_out: outgoing(&task, &others),
-        relations_in: incoming(id, &others),
+        relations_out: outgoing(&task, layout),
+        relations_in: incoming(id, layout),
         artifacts: artifacts(session, layout, &task),
         plan: existing("plans"),
         notes: existing("notes"),
@@ -120,11 +120,12 @@ fn relations(task: &Snapshot) -> impl Iterator<Item = &Map<String, Value>> {
         .filter_map(Value::as_object)
 }
 
-fn outgoing(task: &Snapshot, others: &[(Snapshot, bool)]) -> Vec<Value> {
+fn outgoing(task: &Snapshot, layout: &Layout) -> Vec<Value> {
     let enrich = |relation: &Map<String, Value>| {
         let mut relation = relation.clone();
         let target = relation.get("target_task_id").and_then(Value::as_str);
-        if let Some((other, _)) = others.iter().find(|(other, _)| Some(other.id()) == target) {
+        let target = target.and_then(TaskId::parse);
+        if let Some(other) = target.and_then(|target| read_snapshot(layout, &target)) {
             relation.insert("target_title".to_owned(), other.title().into());
         }
         Value::Object(relation)
@@ -132,9 +133,9 @@ fn outgoing(task: &Snapshot, others: &[(Snapshot, bool)]) -> Vec<Value> {
     relations(task).map(enrich).collect()
 }
 
-fn incoming(id: &TaskId, others: &[(Snapshot, bool)]) -> Vec<Value> {
+fn incoming(id: &TaskId, layout: &Layout) -> Vec<Value> {
     let mut found = Vec::new();
-    for (other, _) in others.iter().filter(|(other, _)| other.id() != id.as_str()) {
+    for other in &read_mentioning(layout, id) {
         let pointing = |relation: &&Map<String, Value>| {
             relation.get("target_task_id").and_then(Value::as_str) == Some(id.as_str())
         };

@@ -24,8 +24,8 @@ pub enum Flaw {
     SameId { line: usize, id: String },
 }
 
-/// Everything that is wrong with a log, in file order.
-pub fn flaws(log: &[u8]) -> Vec<Flaw> {
+/// The events of a log, and everything that is wrong with it, both in file order.
+pub fn examine(log: &[u8]) -> (Vec<Event>, Vec<Flaw>) {
     let mut known = Known::default();
     let mut flaws = Vec::new();
     for (index, (_, text)) in lines(log).enumerate() {
@@ -47,7 +47,7 @@ pub fn flaws(log: &[u8]) -> Vec<Flaw> {
             }
         }
     }
-    flaws
+    (known.events, flaws)
 }
 
 /// A log without its broken and repeated lines.
@@ -147,7 +147,11 @@ fn lines(log: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 }
 
 #[derive(Default)]
-struct Known(HashMap<String, Event>);
+struct Known {
+    events: Vec<Event>,
+    /// Where the first one with an ID is.
+    first: HashMap<String, usize>,
+}
 
 enum Standing {
     New,
@@ -158,15 +162,17 @@ enum Standing {
 impl Known {
     fn add(&mut self, event: Event) -> Standing {
         let id = event.id().to_owned();
-        match self.0.get(&id) {
+        let standing = match self.first.get(&id) {
             _ if id.is_empty() => Standing::New,
-            Some(first) if *first == event => Standing::Repeated(id),
+            Some(&first) if self.events[first] == event => Standing::Repeated(id),
             Some(_) => Standing::SameId(id),
             None => {
-                self.0.insert(id, event);
+                self.first.insert(id, self.events.len());
                 Standing::New
             }
-        }
+        };
+        self.events.push(event);
+        standing
     }
 }
 
@@ -180,7 +186,7 @@ mod tests {
 
     #[track_caller]
     fn check(log: &str, expected: &[Flaw], kept: Option<&str>, aside: &[&str]) {
-        assert_eq!(flaws(log.as_bytes()), expected);
+        assert_eq!(examine(log.as_bytes()).1, expected);
         let mended = mended(log.as_bytes());
         let mended = mended.as_ref();
         let found = mended.map(|mended| std::str::from_utf8(&mended.kept).unwrap());
@@ -211,7 +217,7 @@ mod tests {
             &["<<<<<<< HEAD\n"],
         );
         let torn = format!("{a}\n{{\"act");
-        assert_eq!(flaws(torn.as_bytes()), [Flaw::Torn { line: 2 }]);
+        assert_eq!(examine(torn.as_bytes()).1, [Flaw::Torn { line: 2 }]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::event::Event;
 use crate::model::finding::{Check, Finding, of_links};
 use crate::model::ids::{ArtifactId, TaskId};
 use crate::model::json;
-use crate::model::log_text::{Flaw, flaws};
+use crate::model::log_text::{Flaw, examine};
 use crate::model::reduce::{Snapshot, replay, terminal_of};
 use crate::storage::layout::Layout;
 use crate::storage::log::{self, Place};
@@ -35,14 +35,19 @@ pub(super) fn inspect(layout: &Layout, task: &TaskId) -> Looked {
         Ok(Logs { place: Place::Nowhere, .. }) => found.push(without_log(layout, task)),
         Ok(Logs { place, contents }) => {
             for (path, content) in &contents {
-                found.extend(lines(layout, path, content));
+                let (events, flaws) = examine(content);
+                looked.events = events;
+                found.extend(of_lines(layout, path, flaws));
             }
             let content = match &contents[..] {
-                [(_, active), (_, archived)] => Cow::from(log::merge(active, archived)),
+                [(_, active), (_, archived)] => {
+                    let merged = log::merge(active, archived);
+                    looked.events = log::events(&merged);
+                    Cow::from(merged)
+                }
                 [(_, only)] => Cow::from(only),
                 _ => Cow::default(),
             };
-            looked.events = log::events(&content);
             looked.lines = looked.events.len() as u64;
             looked.snapshot = replay(&looked.events);
             match &looked.snapshot {
@@ -98,7 +103,7 @@ fn without_beginning(layout: &Layout, task: &TaskId, content: &[u8]) -> Finding 
     Finding::error(Check::MissingLog, message)
 }
 
-fn lines(layout: &Layout, path: &Path, content: &[u8]) -> Vec<Finding> {
+fn of_lines(layout: &Layout, path: &Path, flaws: Vec<Flaw>) -> Vec<Finding> {
     let name = name(layout, path);
     let finding = |flaw| match flaw {
         Flaw::Torn { .. } => {
@@ -121,7 +126,7 @@ fn lines(layout: &Layout, path: &Path, content: &[u8]) -> Vec<Finding> {
             Finding::warning(Check::DuplicateEvent, message)
         }
     };
-    flaws(content).into_iter().map(finding).collect()
+    flaws.into_iter().map(finding).collect()
 }
 
 /// Files of the task in two places, or in the one that its log has left.

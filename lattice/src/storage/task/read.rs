@@ -70,18 +70,7 @@ pub fn list_snapshots(
     include_archived: bool,
 ) -> (Vec<(Snapshot, bool)>, Vec<String>) {
     let mut warnings = Vec::new();
-    // By file name; a task that is in both places is active.
-    let mut found = BTreeMap::new();
-    for (tasks, events, archived) in places(layout, include_archived) {
-        for task in task_ids(&tasks, "json", &mut warnings).into_iter().chain(task_ids(
-            &events,
-            "jsonl",
-            &mut warnings,
-        )) {
-            found.entry(task).or_insert_with(|| (tasks.clone(), archived));
-        }
-    }
-    let found: Vec<_> = found.into_iter().collect();
+    let found = all(layout, include_archived, &mut warnings);
     let mut snapshots = Vec::with_capacity(found.len());
     scan::each(
         &found,
@@ -96,19 +85,49 @@ pub fn list_snapshots(
 
 /// Tasks whose snapshots mention open runs: candidates, to be confirmed by [`open_runs_of`].
 pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
+    mentioning(layout, "\"active_processes\"")
+}
+
+/// The other tasks that speak of a task in their snapshots, and may have a relationship to it.
+pub fn read_mentioning(layout: &Layout, task: &TaskId) -> Vec<Snapshot> {
+    let others = mentioning(layout, task.as_str()).into_iter().filter(|other| other != task);
+    others.filter_map(|other| read_snapshot(layout, &other)).collect()
+}
+
+/// One task as it is listed.
+pub fn read_snapshot(layout: &Layout, task: &TaskId) -> Option<Snapshot> {
+    let is_active = layout.snapshot(task).exists() || layout.log(task).exists();
+    let tasks = if is_active { layout.tasks() } else { layout.archive_tasks() };
+    load(layout, &tasks, task).ok()
+}
+
+/// Tasks with a text in their snapshots, or with none that is whole: to look for it costs far less than to
+/// understand them all.
+fn mentioning(layout: &Layout, text: &str) -> Vec<TaskId> {
+    let may_mention = |(task, (tasks, _)): &Found| {
+        let content = scan::read(&tasks.join(format!("{task}.json"))).unwrap_or_default();
+        str::from_utf8(&content)
+            .map_or(true, |content| content.contains(text) || !content.trim_end().ends_with('}'))
+    };
     let mut candidates = Vec::new();
-    for (tasks, _, _) in places(layout, true) {
-        let mentions = |task: &TaskId| {
-            let content = scan::read(&tasks.join(format!("{task}.json"))).unwrap_or_default();
-            str::from_utf8(&content).is_ok_and(|text| text.contains("\"active_processes\""))
-        };
-        scan::each(&task_ids(&tasks, "json", &mut Vec::new()), mentions, |task, found| {
-            candidates.extend(found.then(|| task.clone()));
-        });
-    }
-    candidates.sort();
-    candidates.dedup();
+    let all = all(layout, true, &mut Vec::new());
+    scan::each(&all, may_mention, |(task, _), may| candidates.extend(may.then(|| task.clone())));
     candidates
+}
+
+/// A task, where its snapshot should be, and whether that is the archive.
+type Found = (TaskId, (PathBuf, bool));
+
+/// Every task with a file, by its name; one that is in both places is active.
+fn all(layout: &Layout, include_archived: bool, warnings: &mut Vec<String>) -> Vec<Found> {
+    let mut found = BTreeMap::new();
+    for (tasks, events, archived) in places(layout, include_archived) {
+        let with_snapshot = task_ids(&tasks, "json", warnings);
+        for task in with_snapshot.into_iter().chain(task_ids(&events, "jsonl", warnings)) {
+            found.entry(task).or_insert_with(|| (tasks.clone(), archived));
+        }
+    }
+    found.into_iter().collect()
 }
 
 pub(super) fn not_found(text: &str) -> Failure {

@@ -38,6 +38,7 @@ const TOOLS: &[Tool] = &[
             "--permission-mode",
             "--allowedTools",
             "--max-turns",
+            "--max-budget-usd",
         ],
         complaint: ("error: unknown option '{}'", 1),
     },
@@ -163,7 +164,8 @@ fn check(tool: &Tool, flags: &BTreeMap<String, String>) -> Result<(), Refusal> {
             refuse(1, "Error: Invalid session ID. Must be a valid UUID.")
         }
         "claude"
-            if has("--dangerously-skip-permissions")
+            if (has("--dangerously-skip-permissions")
+                || value("--permission-mode") == Some("bypassPermissions"))
                 && Uid::effective().is_root()
                 && variable("IS_SANDBOX").as_deref() != Some("1") =>
         {
@@ -171,6 +173,12 @@ fn check(tool: &Tool, flags: &BTreeMap<String, String>) -> Result<(), Refusal> {
                 1,
                 "--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons",
             )
+        }
+        "claude"
+            if variable("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB").as_deref() == Some("1")
+                && !on_path("bwrap") =>
+        {
+            refuse(1, "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB requires bubblewrap")
         }
         "codex" if !has("-") => refuse(1, "No prompt provided."),
         "codex" if value("-C").is_some_and(|path| path != here) => refuse(1, "not its directory"),
@@ -191,6 +199,11 @@ fn check(tool: &Tool, flags: &BTreeMap<String, String>) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+fn on_path(program: &str) -> bool {
+    let path = variable("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join(program).exists())
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -215,6 +228,7 @@ fn note(
         "descriptors": descriptors,
         "leads_its_group": group == Pid::this(),
         "session": session.as_raw(),
+        "stdin": fs::read_link("/proc/self/fd/0")?.display().to_string(),
         "prompt": String::from_utf8_lossy(prompt),
     });
     let path = directory.join(format!("{name}.seen"));

@@ -20,27 +20,7 @@ fn check(engine: &str, name: &str, code: u8, reason: &str, class: &Value) {
 }
 
 #[test]
-fn failures_have_a_class() {
-    for (engine, name, class) in [
-        ("claude", "claude-401", "auth"),
-        ("claude", "claude-529", "rate_limit"),
-        ("claude", "claude-network", "network"),
-        ("claude", "claude-budget", "budget"),
-        ("codex", "codex-model", "model"),
-        ("codex", "codex-dropped", "network"),
-        ("gemini", "gemini-429", "rate_limit"),
-        ("opencode", "opencode-401", "auth"),
-    ] {
-        check(engine, name, 1, "engine_error", &json!(class));
-    }
-}
-
-#[test]
-fn an_exit_of_zero_with_denied_permissions_is_a_failure() {
-    for engine in ["claude", "codex", "gemini", "opencode"] {
-        let name = format!("{engine}-denied");
-        check(engine, &name, 0, "engine_error", &json!("permissions"));
-    }
+fn an_exit_of_zero_with_denied_permissions_says_what_to_allow() {
     let sandbox = Sandbox::new();
     let end = sandbox.agent_ends("claude", "claude-denied", 0);
     assert_eq!(end["data"]["denied"], json!(["Bash", "Edit"]));
@@ -55,11 +35,6 @@ fn output_without_a_result_is_no_result_whatever_the_exit() {
         let engine = name.trim_end_matches("-cut");
         check(engine, name, 0, "no_result", &Value::Null);
     }
-}
-
-#[test]
-fn a_record_of_success_does_not_hide_an_exit() {
-    check("codex", "codex-fine", 3, "exited", &Value::Null);
 }
 
 #[test]
@@ -97,24 +72,6 @@ fn an_engine_that_was_waiting_for_something_says_what() {
         "{error}"
     );
     assert!(data["usage"]["session_id"].is_string(), "{end}");
-}
-
-#[test]
-fn an_engine_that_ignores_signals_and_a_wrapper_that_does() {
-    let sandbox = Sandbox::new();
-    let steps =
-        ["ignore=TERM,INT,HUP", "spawn-child=real", "spawn-setsid=tool", "connect=wrapper", "wait"];
-    sandbox.install("gemini", &steps);
-    sandbox.agent("gemini", &json!({"timeout_minutes": 0.03}));
-    let run = sandbox.start("Agent");
-    let peers = ["real", "tool", "wrapper"].map(|name| sandbox.socket.peer(name));
-    let end = run.ended();
-    assert!(peers.iter().all(|peer| peer.is_dead()), "{end}");
-    assert_eq!(
-        (&end["data"]["reason"], &end["data"]["signal"], &end["data"]["swept"]),
-        (&json!("timed_out"), &json!(9), &json!(2))
-    );
-    sandbox.assert_clean();
 }
 
 /// It may say anything while it is being ended, and exit 0: its supervisor knows better.

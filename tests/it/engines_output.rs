@@ -1,60 +1,13 @@
 //! What engines print: much, broken, cut; and the memory of both sides.
 
-use std::fmt::Write;
-
 use fs_err as fs;
 use serde_json::json;
 
+use crate::engines_each::anonymous_kb;
 use crate::harness::cgroup::Group;
 use crate::harness::engines::stream;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::skipped;
-
-/// Private memory of a process in kB (proc_pid_status(5)).
-#[track_caller]
-fn anonymous_kb(pid: i32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
-    let line =
-        status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it has RssAnon");
-    line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
-}
-
-/// 64 MB of records, then a result.
-#[test]
-fn a_log_far_larger_than_the_memory_of_its_supervisor() {
-    let sandbox = Sandbox::new();
-    let mut records = String::new();
-    for number in 0..1000 {
-        let text = "x".repeat(960);
-        writeln!(records, "{{\"type\":\"user\",\"number\":{number},\"message\":\"{text}\"}}")
-            .unwrap();
-    }
-    let path = sandbox.base.join("records");
-    fs::write(&path, records).unwrap();
-    let steps = [
-        "connect=before",
-        "wait",
-        &format!("flood=66:{}", path.display()),
-        &format!("cat={}", stream("claude-fine")),
-        "connect=after",
-        "wait",
-    ];
-    sandbox.install("claude", &steps);
-    sandbox.agent("claude", &json!({"result_grace_seconds": 60}));
-    let run = sandbox.start("Agent");
-    let before = sandbox.socket.peer("before");
-    let (shim, _) = run.supervisors(&before);
-    let small = anonymous_kb(shim.pid);
-    before.tell("go");
-    let after = sandbox.socket.peer("after");
-    let grown = anonymous_kb(shim.pid);
-    assert!(grown < small + 512 && grown < 2048, "from {small} kB to {grown} kB");
-    after.tell("exit 0");
-    let end = run.ended();
-    assert_eq!(end["type"], "process_completed", "{end}");
-    assert!(end["data"]["log_bytes"].as_u64().unwrap() > 64_000_000, "{end}");
-    assert_eq!(end["data"]["usage"]["turns"], 2);
-}
 
 /// One line of 64 MB is nobody's record, and the next one is.
 #[test]
@@ -84,41 +37,6 @@ fn a_line_without_an_end() {
     after.tell("go");
     let end = run.ended();
     assert_eq!(end["type"], "process_completed", "{end}");
-}
-
-#[test]
-fn broken_output_around_a_result() {
-    let sandbox = Sandbox::new();
-    let mut bytes =
-        b"\xff\xfe\x00 noise\n{\"type\":\"item.started\",\"text\":\"\xc3\x28\"}\n".to_vec();
-    bytes.extend(b"progress 10% ");
-    bytes.extend(fs::read(stream("codex-fine")).unwrap());
-    bytes.extend(b"{\"type\":\"item.comp");
-    let path = sandbox.base.join("broken");
-    fs::write(&path, bytes).unwrap();
-    sandbox.install("codex", &[&format!("cat={}", path.display()), "exit=0"]);
-    sandbox.agent("codex", &json!({}));
-    let end = sandbox.run_to_end("Agent");
-    assert_eq!(end["type"], "process_completed", "{end}");
-    assert_eq!(end["data"]["usage"]["session_id"], "0199a213-81c0-7800-8aa1-bbab2a035a53");
-}
-
-#[test]
-fn a_result_that_is_cut_in_the_middle_of_its_line_is_none() {
-    let sandbox = Sandbox::new();
-    let whole = fs::read(stream("claude-fine")).unwrap();
-    let path = sandbox.base.join("cut");
-    fs::write(&path, &whole[..whole.len() - 40]).unwrap();
-    sandbox.install("claude", &[&format!("cat={}", path.display()), "kill-self=KILL"]);
-    sandbox.agent("claude", &json!({}));
-    let end = sandbox.run_to_end("Agent");
-    assert_eq!(
-        (&end["data"]["reason"], &end["data"]["signal"]),
-        (&json!("signaled"), &json!(9)),
-        "{end}"
-    );
-    let error = end["data"]["error"].as_str().unwrap();
-    assert!(error.starts_with("claude left no result record and was ended by signal 9"), "{error}");
 }
 
 /// What a setup command prints is no word of the engine's.

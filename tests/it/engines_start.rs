@@ -67,17 +67,6 @@ fn every_placeholder_has_its_value() {
 }
 
 #[test]
-fn prompts_of_any_size_and_beginning() {
-    let sandbox = with_codex();
-    for text in ["-p --help\n".to_owned(), format!("--\n{}", "a long prompt\n".repeat(22_000))] {
-        sandbox.prompt(&text);
-        let end = sandbox.run_to_end("Agent");
-        assert_eq!(end["type"], "process_completed", "{end}");
-        assert!(sandbox.seen("codex")["prompt"] == text.as_str(), "{} bytes", text.len());
-    }
-}
-
-#[test]
 fn the_prompt_is_the_one_of_the_commit() {
     let sandbox = with_codex();
     let old = sandbox.git(["rev-parse", "HEAD"]);
@@ -166,8 +155,12 @@ fn claude_as_root_needs_a_sandbox_or_other_permissions() {
     let sandbox = Sandbox::new();
     sandbox.install("claude", &[&format!("cat={}", stream("claude-fine"))]);
     sandbox.agent("claude", &json!({"env": {}}));
-    let error = refused(&sandbox, "SPAWN_ERROR");
-    assert!(error["hint"].as_str().unwrap().contains("IS_SANDBOX"), "{error}");
+    for args in [json!([]), json!(["--permission-mode", "bypassPermissions"])] {
+        sandbox.agent("claude", &json!({"env": {}, "args": args}));
+        let error = refused(&sandbox, "SPAWN_ERROR");
+        assert!(error["hint"].as_str().unwrap().contains("IS_SANDBOX"), "{error}");
+    }
+    sandbox.agent("claude", &json!({"env": {}}));
     let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--json"]);
     let started = call.env("IS_SANDBOX", "1").run().ok().data();
     assert_eq!(sandbox.run_of(&started).ended()["type"], "process_completed");
@@ -176,6 +169,33 @@ fn claude_as_root_needs_a_sandbox_or_other_permissions() {
     let end = sandbox.run_to_end("Agent");
     assert_eq!(end["type"], "process_completed", "{end}");
     assert!(!sandbox.seen("claude")["argv"].to_string().contains("dangerously"));
+}
+
+/// Where its tools are to have no secrets, claude wants to lock them in, and does not start where it cannot.
+#[test]
+fn claude_without_the_bubblewrap_that_it_was_told_to_use() {
+    let sandbox = Sandbox::new();
+    sandbox.install("claude", &[&format!("cat={}", stream("claude-fine"))]);
+    // Nothing but what is needed, lest bubblewrap be there.
+    let path = sandbox.base.join("path");
+    sandbox.sh(&format!(
+        "mkdir {0} && for program in git bash sh env; do ln -s \"$(command -v $program)\" {0}; done",
+        path.display()
+    ));
+    let path = format!("{}:{}", sandbox.bin().display(), path.display());
+    let call = || {
+        let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--json"]);
+        call.env("PATH", path.as_str()).env("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1")
+    };
+    sandbox.agent("claude", &json!({}));
+    let before = sandbox.events();
+    let error = call().run().refused(1, "SPAWN_ERROR");
+    assert!(error["hint"].as_str().unwrap().contains("bubblewrap"), "{error}");
+    assert_eq!(sandbox.events(), before);
+    let env = json!({"set": {"IS_SANDBOX": "1"}, "drop": ["CLAUDE_CODE_SUBPROCESS_ENV_SCRUB"]});
+    sandbox.agent("claude", &json!({"env": env}));
+    let started = call().run().ok().data();
+    assert_eq!(sandbox.run_of(&started).ended()["type"], "process_completed");
 }
 
 #[test]

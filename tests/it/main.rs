@@ -60,6 +60,8 @@ mod tracker_rebuild;
 mod definitions;
 /// How agents are called, what they get, and what is understood of their work.
 mod engines_done;
+/// What each agent must stand: one table of cases for all.
+mod engines_each;
 /// What agents say when they fail, and what is said of it.
 mod engines_failed;
 /// Output of every size and shape, and memory.

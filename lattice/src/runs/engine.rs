@@ -8,6 +8,7 @@ use nix::unistd::Uid;
 use super::context::Context;
 use super::directory::RunDir;
 use super::place::Place;
+use super::preflight::program_path;
 use super::surroundings;
 use crate::model::definition::Definition;
 use crate::model::engine::argv::{self, Run};
@@ -130,13 +131,15 @@ pub(super) fn refuse_surroundings(
 ) -> Result<()> {
     let rules = surroundings::rules_of(definition);
     let env = env::engine_env(&ctx.caller_env, &rules, &[]);
-    match preset.refusals.iter().find(|refusal| holds(refusal.when, preset, definition, &env)) {
+    match preset.refusals.iter().find(|refusal| holds(ctx, refusal.when, preset, definition, &env))
+    {
         None => Ok(()),
         Some(refusal) => Err(Failure::new(Code::SpawnError, refusal.message).hint(refusal.hint)),
     }
 }
 
 fn holds(
+    ctx: &Context,
     when: When,
     preset: &Preset,
     definition: &Definition,
@@ -144,12 +147,17 @@ fn holds(
 ) -> bool {
     let value = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value);
     match when {
-        When::Root { word, unless } => {
+        When::Root { words, unless } => {
             Uid::effective().is_root()
-                && argv::has_word(preset, definition, word)
+                && words.iter().any(|word| argv::has_word(preset, definition, word))
                 && !unless.iter().any(|(name, wanted)| {
                     value(name).is_some_and(|value| value == OsStr::new(wanted))
                 })
+        }
+        When::NeedsProgram { variable: (name, wanted), program } => {
+            cfg!(target_os = "linux")
+                && value(name).is_some_and(|value| value == OsStr::new(wanted))
+                && program_path(ctx, program).is_none()
         }
         When::NoDirectory(name) => value(name).is_some_and(|path| !Path::new(path).is_dir()),
     }

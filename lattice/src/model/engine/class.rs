@@ -172,6 +172,7 @@ const RULES: &[Rule] = &[
         codes: &["context_length_exceeded", "MessageOutputLengthError", "ContextOverflowError"],
         words: &[
             "prompt is too long",
+            "exceeds the maximum number of tokens",
             "context_length",
             "context window",
             "maximum context",

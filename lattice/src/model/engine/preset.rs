@@ -97,8 +97,10 @@ const NO_CREDENTIALS: Credentials = Credentials { variables: &[], files: &[] };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// The user is root, this word is on the command line, and none of the variables has its value.
-    Root { word: &'static str, unless: &'static [(&'static str, &'static str)] },
+    /// The user is root, one of these words is on the command line, and none of the variables has its value.
+    Root { words: &'static [&'static str], unless: &'static [(&'static str, &'static str)] },
+    /// The variable has this value, which needs this program, and it is not on PATH. Linux only.
+    NeedsProgram { variable: (&'static str, &'static str), program: &'static str },
     /// The variable is set and names no directory.
     NoDirectory(&'static str),
 }
@@ -124,15 +126,29 @@ pub const TABLE: &[Preset] = &[
         env: &[],
         prompt: Travel::Stdin,
         records: Records::Claude,
-        refusals: &[Refusal {
-            when: When::Root {
-                word: "--dangerously-skip-permissions",
-                unless: &[("IS_SANDBOX", "1"), ("CLAUDE_CODE_BUBBLEWRAP", "1")],
-            },
-            message: "claude does not skip its permission checks for root, and without that it can do nothing here",
-            hint: "as another user, or with \"env\": {\"set\": {\"IS_SANDBOX\": \"1\"}} in the definition if this machine is one, \
+        refusals: &[
+            Refusal {
+                when: When::Root {
+                    words: &[
+                        "--dangerously-skip-permissions",
+                        "bypassPermissions",
+                        "--permission-mode=bypassPermissions",
+                    ],
+                    unless: &[("IS_SANDBOX", "1"), ("CLAUDE_CODE_BUBBLEWRAP", "1")],
+                },
+                message: "claude does not skip its permission checks for root, and without that it can do nothing here",
+                hint: "as another user, or with \"env\": {\"set\": {\"IS_SANDBOX\": \"1\"}} in the definition if this machine is one, \
                    or with \"args\": [\"--permission-mode\", \"acceptEdits\", \"--allowedTools\", \"Bash\"]",
-        }],
+            },
+            Refusal {
+                when: When::NeedsProgram {
+                    variable: ("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1"),
+                    program: "bwrap",
+                },
+                message: "claude does not start with CLAUDE_CODE_SUBPROCESS_ENV_SCRUB=1 without bubblewrap",
+                hint: "install bubblewrap, or with \"env\": {\"drop\": [\"CLAUDE_CODE_SUBPROCESS_ENV_SCRUB\"]} in the definition",
+            },
+        ],
         login: "set ANTHROPIC_API_KEY, or CLAUDE_CODE_OAUTH_TOKEN from `claude setup-token`",
         credentials: Credentials {
             variables: &[
@@ -175,6 +191,7 @@ pub const TABLE: &[Preset] = &[
                     "-s",
                     "--sandbox",
                     "--approve-for-me",
+                    "--yolo",
                     "--dangerously-bypass-approvals-and-sandbox",
                 ],
             ),

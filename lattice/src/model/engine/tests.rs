@@ -102,10 +102,23 @@ fn classes_from_records() {
         (Codex, stream!("codex-quota"), RateLimit),
         (Codex, stream!("codex-dropped"), Network),
         (Codex, stream!("codex-model"), Model),
+        (Codex, stream!("codex-500"), Server),
+        (Codex, stream!("codex-long"), Context),
         (Gemini, stream!("gemini-429"), RateLimit),
         (Gemini, stream!("gemini-turns"), Budget),
+        (Gemini, stream!("gemini-key"), Auth),
+        (Gemini, stream!("gemini-403"), Auth),
+        (Gemini, stream!("gemini-404"), Model),
+        (Gemini, stream!("gemini-500"), Server),
+        (Gemini, stream!("gemini-long"), Context),
+        (Gemini, stream!("gemini-network"), Network),
         (Opencode, stream!("opencode-401"), Auth),
         (Opencode, stream!("opencode-model"), Model),
+        (Opencode, stream!("opencode-402"), Budget),
+        (Opencode, stream!("opencode-429"), RateLimit),
+        (Opencode, stream!("opencode-500"), Server),
+        (Opencode, stream!("opencode-long"), Context),
+        (Opencode, stream!("opencode-network"), Network),
     ];
     for (kind, stream, class) in cases {
         check(*kind, stream, exited(1), Some((Reason::EngineError, Some(*class))));
@@ -279,6 +292,10 @@ fn command_lines() {
     assert_eq!(
         line(r#""engine": "codex", "args": ["-s", "workspace-write"]"#),
         "codex exec --json -C /w --skip-git-repo-check -s workspace-write -"
+    );
+    assert_eq!(
+        line(r#""engine": "codex", "args": ["--yolo"]"#),
+        "codex exec --json -C /w --skip-git-repo-check --yolo -"
     );
     assert_eq!(
         line(r#""engine": "gemini", "model": "pro""#),

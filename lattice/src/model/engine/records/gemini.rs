@@ -57,7 +57,16 @@ fn tool(record: &Value) -> &str {
 }
 
 fn trouble(record: &Value) -> Trouble {
-    Trouble::new(record["message"].as_str().unwrap_or("no words")).code(record["type"].as_str())
+    let words = record["message"].as_str().unwrap_or("no words");
+    Trouble::new(words).code(record["type"].as_str()).status(status(words))
+}
+
+/// The status of HTTP is in what the provider answered, which is repeated as it came: `{"error":{"code":500,…`.
+fn status(words: &str) -> Option<u64> {
+    let (_, rest) = words.split_once("\"code\":")?;
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
 }
 
 fn result(account: &mut Account, record: &Value) {

@@ -59,8 +59,11 @@ fn m19_a_read_only_directory_with_a_dead_run_is_still_read() {
     let lattice = sandbox.lattice_dir().display().to_string();
     let mounts = format!("mount --bind {lattice} {lattice} && mount -o remount,bind,ro {lattice}");
     if let Ok(namespace) = Namespace::new(&sandbox, &mounts) {
-        let listed = namespace.inside(sandbox.lattice(["list"]), &sandbox.project).run().ok();
-        assert!(listed.stdout.contains("LAT-1"), "{listed}");
+        for words in [&["list"][..], &["show", "LAT-1"], &["worker", "ps"]] {
+            let listed = namespace.inside(sandbox.lattice(words), &sandbox.project).run().ok();
+            assert!(listed.stdout.contains("LAT-1"), "{listed}");
+            assert!(listed.stderr.contains(&run.id), "why it is still open is told: {listed}");
+        }
         assert!(run.terminal().is_none());
     } else {
         skipped("m19_a_read_only_directory_with_a_dead_run_is_still_read", "no mounts");

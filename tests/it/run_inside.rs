@@ -4,6 +4,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::skipped;
 
 #[test]
 fn the_cli_inside_speaks_of_the_main_project() {
@@ -37,12 +38,58 @@ fn the_cli_inside_speaks_of_the_main_project() {
 #[test]
 fn m10_a_worker_sees_its_run_and_may_not_wait_for_it() {
     let sandbox = Sandbox::new();
-    let script = "lattice worker ps --json; lattice worker reap --json; lattice worker wait $LATTICE_TASK_ID; echo $?";
+    let script = "lattice worker ps --json; lattice worker reap --json; \
+                  lattice worker wait $LATTICE_TASK_ID; echo wait $?; \
+                  lattice worker wait $LATTICE_STARTED_EVENT_ID; echo wait $?; \
+                  lattice worker stop $LATTICE_STARTED_EVENT_ID; echo stop $?";
     sandbox.worker("Look", json!({"command": script}));
     let run = sandbox.start("Look");
     let end = run.ended();
     assert_eq!(end["type"], "process_completed", "{}", run.log());
     assert!(run.log().contains(&run.id), "{}", run.log());
+    assert!(run.log().contains("wait 1\n") && run.log().ends_with("stop 1\n"), "{}", run.log());
+    assert_eq!(run.log().matches("wait 1\n").count(), 2, "{}", run.log());
+    sandbox.assert_clean();
+}
+
+/// What is left of a worktree that cannot be deleted is named, and goes when somebody may delete it.
+#[test]
+fn m17_trash_that_is_another_users_is_named() {
+    let name = "m17_trash_that_is_another_users_is_named";
+    if !rustix::process::geteuid().is_root() {
+        return skipped(name, "only root can give a file away");
+    }
+    let sandbox = Sandbox::new();
+    let steps = ["mkdir=theirs", "write=theirs/file:x", "connect=main", "wait"];
+    let definition =
+        json!({"command": sandbox.fake(&steps), "worktree": true, "on_changes": "discard"});
+    sandbox.worker("Work", definition);
+    // Root deletes everything, unless it gives up its capabilities.
+    let powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
+    let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]).through(powerless);
+    let run = sandbox.run_of(&call.run().ok().data());
+    let main = sandbox.socket.peer("main");
+    let worktree = run.started["worktree_path"].as_str().unwrap();
+    sandbox.program(["chown", "-R", "65534", &format!("{worktree}/theirs")]).run().ok();
+    main.tell("exit 0");
+    let end = run.ended();
+    assert_eq!(end["type"], "process_completed", "{end}");
+    sandbox.assert_left(&["worktree .trash-"]);
+    let found = sandbox.lattice(["doctor", "--json"]).run().ok();
+    let finding = &found.data()["findings"][0];
+    assert_eq!(finding["check"], "leftover", "{found}");
+    assert!(finding["message"].to_string().contains(".trash-"), "{found}");
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    sandbox.assert_clean();
+}
+
+#[test]
+fn s9_a_report_without_end_is_cut() {
+    let sandbox = Sandbox::new();
+    let command = "echo begin > $LATTICE_REPORT; truncate -s 10G $LATTICE_REPORT";
+    sandbox.worker("Report", json!({ "command": command }));
+    let (_, bytes) = artifact(&sandbox, &sandbox.run_to_end("Report"));
+    assert!(bytes.starts_with(b"begin\n") && bytes.len() == 16 << 20, "{}", bytes.len());
     sandbox.assert_clean();
 }
 

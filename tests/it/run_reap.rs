@@ -73,29 +73,30 @@ fn f5_a_clone_does_not_end_the_runs_of_its_origin() {
     sandbox
         .sh("git clone -q . ../clone && cp -a .lattice/logs ../clone/.lattice/ 2>/dev/null; true");
     let clone = sandbox.base.join("clone");
-    // Only that it is another store keeps a clone from it, and not that it is too early.
+    // Only that it is another store keeps a clone from it: it is not too early, and in the end nobody is alive.
     late(&sandbox, "../clone/.lattice");
-    for arguments in [
-        &["list"][..],
-        &["show", "LAT-1"],
-        &["worker", "ps"],
-        &["worker", "reap"],
-        &["worker", "list"],
-    ] {
-        sandbox.lattice(arguments).current_dir(&clone).run().ok();
+    for is_alive in [true, false] {
+        if !is_alive {
+            run.lose_supervisors(&main);
+        }
+        for arguments in [
+            &["list"][..],
+            &["show", "LAT-1"],
+            &["worker", "ps"],
+            &["worker", "reap"],
+            &["worker", "list"],
+        ] {
+            sandbox.lattice(arguments).current_dir(&clone).run().ok();
+        }
+        let rows = sandbox.lattice(["worker", "ps", "--json"]).current_dir(&clone).run().ok();
+        let row = &rows.data()[0];
+        assert_eq!((&row["run"], &row["state"]), (&json!(run.id), &json!("unsupervised")));
+        let log = clone.join(format!(".lattice/events/{}.jsonl", sandbox.task));
+        let log = fs::read_to_string(log).unwrap();
+        assert!(!log.contains("process_failed"), "{log}");
     }
-    let rows = sandbox.lattice(["worker", "ps", "--json"]).current_dir(&clone).run().ok().data();
-    assert_eq!(
-        (&rows[0]["run"], &rows[0]["state"]),
-        (&json!(run.id), &json!("unsupervised")),
-        "{rows}"
-    );
-    let log =
-        fs::read_to_string(clone.join(format!(".lattice/events/{}.jsonl", sandbox.task))).unwrap();
-    assert!(!log.contains("process_failed"), "{log}");
-    assert!(!main.is_dead());
-    main.tell("exit 0");
-    assert_eq!(run.ended()["type"], "process_completed");
+    reap(&sandbox);
+    assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
     sandbox.sh("git checkout -q -- .lattice/config.json; true");
     assert_eq!(sandbox.assert_runs_ended(), 1);
 }

@@ -1,9 +1,10 @@
 //! Attacks on the search for a run's processes, each test named by its row: what must be found, and what only looks
 //! as if it belonged to the run.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use fs_err as fs;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::binaries;
@@ -11,6 +12,7 @@ use crate::harness::namespace::Namespace;
 use crate::harness::process::Process;
 use crate::harness::run::Run;
 use crate::harness::sandbox::Sandbox;
+use crate::harness::socket::Peer;
 use crate::harness::waiting::{SOON, skipped};
 
 #[track_caller]
@@ -107,7 +109,7 @@ fn s12_a_daemon_of_a_setup_command_is_found_by_a_reaper() {
     let warden = Process::open(warden).unwrap();
     let shim = setup.ancestor(" shim ");
     for process in [&warden, &shim] {
-        process.signal(rustix::process::Signal::STOP);
+        process.signal(Signal::STOP);
     }
     for process in [&warden, &shim] {
         process.kill();
@@ -120,6 +122,27 @@ fn s12_a_daemon_of_a_setup_command_is_found_by_a_reaper() {
     sandbox.assert_clean();
 }
 
+/// A run in another container whose supervisors and engine are dead, and the daemon that it has left there.
+#[track_caller]
+fn lost_in<'a>(sandbox: &'a Sandbox, there: &Namespace) -> (Run<'a>, Peer) {
+    let steps = ["spawn-setsid=daemon", "connect=main", "wait"];
+    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
+    let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);
+    let run = sandbox.run_of(&there.inside(call, &sandbox.project).run().ok().data());
+    let (main, daemon) = (sandbox.socket.peer("main"), sandbox.socket.peer("daemon"));
+    // Their numbers are others in there.
+    let shim = main.parent();
+    let warden = shim.parent();
+    for process in [&warden, &shim] {
+        process.signal(Signal::STOP);
+    }
+    for process in [&warden, &shim, &*main] {
+        process.kill();
+        process.wait_dead(SOON);
+    }
+    (run, daemon)
+}
+
 /// In the pid namespace of another container its processes have no numbers, and cannot be looked for.
 #[test]
 fn s19_a_reaper_that_cannot_look_waits_and_deletes_nothing() {
@@ -130,20 +153,7 @@ fn s19_a_reaper_that_cannot_look_waits_and_deletes_nothing() {
         [Ok(here), Ok(there)] => [here, there],
         [Err(reason), _] | [_, Err(reason)] => return skipped(name, &reason),
     };
-    let steps = ["spawn-setsid=daemon", "connect=main", "wait"];
-    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
-    let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);
-    let run = sandbox.run_of(&there.inside(call, &sandbox.project).run().ok().data());
-    let (main, daemon) = (sandbox.socket.peer("main"), sandbox.socket.peer("daemon"));
-    let shim = main.parent();
-    let warden = shim.parent();
-    for process in [&warden, &shim] {
-        process.signal(rustix::process::Signal::STOP);
-    }
-    for process in [&warden, &shim, &*main] {
-        process.kill();
-        process.wait_dead(SOON);
-    }
+    let (run, daemon) = lost_in(&sandbox, &there);
     let reap = || {
         let call = sandbox.lattice(["worker", "reap", "--json"]);
         here.inside(call, &sandbox.project).run().ok().data()
@@ -165,6 +175,27 @@ fn s19_a_reaper_that_cannot_look_waits_and_deletes_nothing() {
     drop([here, there]);
     sandbox.assert_left(&["worktree ", "entry ", "listed "]);
     assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+/// From outside of all containers everything can be seen.
+#[test]
+fn s19_a_reaper_outside_of_the_container_looks() {
+    let name = "s19_a_reaper_outside_of_the_container_looks";
+    // The inode that the kernel gives to the first one (linux/proc_ns.h).
+    if fs::metadata("/proc/self/ns/pid").unwrap().ino() != 0xEFFF_FFFC {
+        return skipped(name, "the tests run in a pid namespace of their own");
+    }
+    let sandbox = Sandbox::new();
+    let there = match Namespace::of_processes(&sandbox) {
+        Ok(there) => there,
+        Err(reason) => return skipped(name, &reason),
+    };
+    let (run, daemon) = lost_in(&sandbox, &there);
+    reap(&sandbox);
+    let end = assert_lost(&run);
+    assert!(daemon.is_dead() && end["data"].get("survivors").is_none(), "{end}");
+    drop(there);
+    sandbox.assert_clean();
 }
 
 /// No mark leads to it, but the warden has adopted it.
@@ -210,7 +241,7 @@ fn m4_an_engine_that_becomes_another_user_is_ended_all_the_same() {
         let main = sandbox.socket.peer("main");
         let (shim, warden) = run.supervisors(&main);
         for process in [&warden, &shim] {
-            process.signal(rustix::process::Signal::STOP);
+            process.signal(Signal::STOP);
         }
         shim.kill();
         shim.wait_dead(SOON);
@@ -221,7 +252,7 @@ fn m4_an_engine_that_becomes_another_user_is_ended_all_the_same() {
             reap(&sandbox);
             assert_lost(&run);
         } else {
-            warden.signal(rustix::process::Signal::CONT);
+            warden.signal(Signal::CONT);
             let end = run.ended();
             let facts = (&end["data"]["ended_by"], &end["data"]["containment"]);
             assert_eq!(facts, (&json!("warden"), &json!("leader_unbound")), "{end}");

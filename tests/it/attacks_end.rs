@@ -108,6 +108,33 @@ fn f6_whoever_waits_for_an_end_holds_no_lock_of_the_task() {
     }
 }
 
+/// Stopped between the lock and the hand-over it would keep a dead run looking alive for as long as it sleeps.
+#[test]
+fn s2_a_reaper_on_which_somebody_presses_ctrl_z_has_handed_over() {
+    let name = "s2_a_reaper_on_which_somebody_presses_ctrl_z_has_handed_over";
+    let sandbox = Sandbox::new();
+    if !strace::available(&sandbox) {
+        return skipped(name, "no strace");
+    }
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let dead = || {
+        let run = sandbox.start("Work");
+        run.lose_supervisors(&sandbox.socket.peer("main"));
+        run
+    };
+    let call = || sandbox.lattice(["worker", "reap"]);
+    let first = dead();
+    let (finished, trace) = strace::told(&sandbox, call(), &[]);
+    finished.ok();
+    let moment = strace::first(&trace, "flock", &[&format!("/{}/lock>", first.id)]);
+    let second = dead();
+    let reaper = Asleep::at(&sandbox, call(), "SIGTSTP", &moment);
+    assert_eq!(second.ended()["data"]["reason"], "supervisor_lost");
+    reaper.wakes().ok();
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 2);
+}
+
 /// `stop --now` is for a shim that does not answer: it is killed, and the warden writes the end.
 #[test]
 fn s3_a_stop_that_must_be_now_does_not_wait_for_a_stopped_shim() {

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::{SOON, eventually};
 use crate::run_reap::reap;
 
 #[test]
@@ -17,14 +18,25 @@ fn s1_a_waiter_that_sleeps_is_in_nobodys_way() {
     let main = sandbox.socket.peer("main");
     let waiting = sandbox.lattice(["worker", "wait", &run.id]).start();
     let waiter = waiting.process();
-    assert!(!waiter.dies_within(Duration::from_millis(300)));
+    let ended = run.directory().join("ended").display().to_string();
+    eventually("it waits for `ended`, and for no other lock", SOON, || {
+        let open = waiter.open_files();
+        assert!(!open.iter().any(|path| path.ends_with("/lock")), "{open:?}");
+        if open.contains(&ended) { Ok(()) } else { Err(format!("{open:?}")) }
+    });
     waiter.signal(Signal::STOP);
+    // Another one has been given the lock, and then was stopped.
+    let granted = sandbox.start_fake(&[&format!("lock-shared={ended}"), "connect=granted", "wait"]);
     run.lose_supervisors(&main);
+    let sleeper = sandbox.socket.peer("granted");
+    sleeper.signal(Signal::STOP);
     reap(&sandbox);
     assert_eq!(
         run.terminal().expect("it is reaped all the same")["data"]["reason"],
         "supervisor_lost"
     );
+    sleeper.kill();
+    granted.finish();
     waiter.signal(Signal::CONT);
     waiting.finish().exits(4);
     sandbox.assert_clean();

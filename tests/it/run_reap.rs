@@ -182,9 +182,9 @@ fn after_a_reboot_a_reused_number_is_an_innocent() {
 fn s8_a_reused_number_in_the_same_boot_is_an_innocent_too() {
     let sandbox = Sandbox::new();
     let run = dead_run(&sandbox);
-    let innocent = sandbox.start_fake(&["connect=innocent", "wait"]);
+    // It leads a group, as an engine does, but the recorded start time is not its.
+    let innocent = sandbox.start_fake(&["setsid", "connect=innocent", "wait"]);
     let peer = sandbox.socket.peer("innocent");
-    // The recorded start time is not its.
     edit(&run, "engine.json", |engine| {
         engine["pid"] = json!(peer.pid);
         engine["pgid"] = json!(peer.pid);

@@ -18,4 +18,5 @@ pub mod sparse;
 pub mod spawn;
 pub mod table;
 pub mod tree;
+pub mod undisturbed;
 pub mod watch;

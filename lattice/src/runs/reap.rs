@@ -10,6 +10,7 @@ use super::directory::{self, LifeLock, RunDir, Take};
 use super::examine::{Verdict, examine, is_missing};
 use super::handover::{self, Role};
 use super::lost;
+use super::start::undisturbed;
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
@@ -96,8 +97,13 @@ pub fn one(ctx: &Context, run: &RunId, patience: Duration) -> Option<Reaped> {
 /// Ends a run for which no proof can be had, because a person says that nobody runs it.
 pub fn forced(ctx: &Context, run: &RunId) -> Result<Reaped> {
     let directory = RunDir::at(ctx.layout.run_dir(run));
+    let undisturbed = undisturbed()?;
     match directory.take()? {
-        Take::Taken(life) => Ok(settle(begin(ctx, &directory, life, true), far())),
+        Take::Taken(life) => {
+            let begun = begin(ctx, &directory, life, true);
+            drop(undisturbed);
+            Ok(settle(begun, far()))
+        }
         Take::Held => {
             let message =
                 format!("{run} is supervised, or being finished, by a process of this machine");
@@ -134,6 +140,8 @@ fn attempt(ctx: &Context, run: &RunDir) -> Option<Begun> {
     if ctx.own_run.as_ref() == Some(&id) {
         return None;
     }
+    // Whoever stopped between the lock and the hand-over would keep a dead run looking alive.
+    let _undisturbed = undisturbed().ok()?;
     match run.take() {
         Ok(Take::Taken(life)) => Some(begin(ctx, run, life, false)),
         Ok(Take::Held | Take::Gone | Take::NotOurs) => None,

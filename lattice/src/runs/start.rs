@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-
 use super::context::Context;
 use super::directory::RunDir;
 use super::handover::{self, GO, Hello, NO, Role, VERSION};
@@ -22,6 +20,7 @@ use crate::model::run::Spec;
 use crate::model::terminal;
 use crate::process::channel::{Channel, Received};
 use crate::process::helper::Helpers;
+use crate::process::undisturbed::Undisturbed;
 use crate::storage::task::{self, TaskTxn};
 use crate::storage::{gitfiles, replace};
 
@@ -112,12 +111,12 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     // It was over before the supervisor could speak; one that is not is no concern of ours.
     drop(stage0.try_wait());
     // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
-    let mask = block_terminal_signals()?;
+    let undisturbed = undisturbed()?;
     let decided = record(ctx, &run, &checked, &mut channel);
     if decided.is_err() {
         call_off(&mut channel);
     }
-    mask.thread_set_mask().map_err(|error| Failure::io("cannot restore the signal mask", error))?;
+    drop(undisturbed);
     decided?;
     Ok(started(ctx, checked, &hello))
 }
@@ -293,12 +292,8 @@ fn call_off(channel: &mut Channel) {
     }
 }
 
-fn block_terminal_signals() -> Result<SigSet> {
-    let signals: SigSet =
-        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP].into_iter().collect();
-    signals
-        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-        .map_err(|error| Failure::io("cannot block signals", error))
+pub(super) fn undisturbed() -> Result<Undisturbed> {
+    Undisturbed::begin().map_err(|error| Failure::io("cannot block signals", error))
 }
 
 /// The value of a variable of the caller.

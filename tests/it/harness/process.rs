@@ -41,6 +41,14 @@ impl Process {
         process
     }
 
+    /// What its descriptors lead to.
+    pub fn open_files(&self) -> Vec<String> {
+        let listing = fs_err::read_dir(format!("/proc/{}/fd", self.pid));
+        let entries = listing.into_iter().flatten().flatten();
+        let targets = entries.filter_map(|entry| fs_err::read_link(entry.path()).ok());
+        targets.map(|path| path.display().to_string()).collect()
+    }
+
     pub fn signal(&self, signal: Signal) {
         // ESRCH: it has ended by itself, which the callers' own checks will judge.
         let sent = pidfd_send_signal(&self.fd, signal);

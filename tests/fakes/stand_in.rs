@@ -231,8 +231,10 @@ fn note(
         "stdin": fs::read_link("/proc/self/fd/0")?.display().to_string(),
         "prompt": String::from_utf8_lossy(prompt),
     });
+    // Several of one name may be asked at once; the steps find theirs by their process.
+    fs::write(directory.join(format!("{name}.{}.prompt", std::process::id())), prompt)?;
     let path = directory.join(format!("{name}.seen"));
-    let beside = directory.join(format!("{name}.part"));
+    let beside = directory.join(format!("{name}.{}.part", std::process::id()));
     fs::write(&beside, seen.to_string())?;
     fs::rename(beside, path)
 }

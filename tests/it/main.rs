@@ -153,6 +153,9 @@ mod run_worktree;
 /// `lattice-shim debug`: a definition in the foreground.
 mod shim_debug;
 
+/// The review workers that come with Lattice, with stand-in agents.
+mod shipped_reviews;
+
 /// The runs on a task's page, and local times.
 mod task_runs;
 

@@ -7,6 +7,7 @@ use clap::{Arg, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use lattice::model::reduce::Snapshot;
+use lattice::model::shipped::WORKERS;
 use lattice::runs::context::Context;
 use lattice::runs::query::{self, OpenRow};
 use lattice::runs::record;
@@ -44,6 +45,7 @@ fn teach_arg(arg: Arg, command: &str) -> Arg {
         ("RUN", _) => ArgValueCompleter::new(open_runs),
         ("STATUS", _) => ArgValueCompleter::new(statuses),
         ("NAME", _) if WITH_WORKER.contains(&command) => ArgValueCompleter::new(workers),
+        ("SHIPPED", _) => ArgValueCompleter::new(shipped_workers),
         _ => return arg,
     };
     arg.add(completer)
@@ -54,6 +56,10 @@ fn workers(current: &OsStr) -> Vec<CompletionCandidate> {
     let found = definitions::all(&layout).unwrap_or_default().into_iter();
     let valid = found.filter_map(|found| found.result.ok());
     matching(current, valid.map(|definition| (definition.name, definition.description)))
+}
+
+fn shipped_workers(current: &OsStr) -> Vec<CompletionCandidate> {
+    matching(current, WORKERS.iter().map(|worker| (worker.name.to_owned(), String::new())))
 }
 
 fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {

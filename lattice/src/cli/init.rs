@@ -113,6 +113,8 @@ pub(crate) fn init(session: &Session, args: &InitArgs) -> Result<()> {
     session.out.answer(data, layout.root.display(), human)
 }
 
+const INSTEAD: &str = "lattice init --actor ACTOR --project-code CODE";
+
 /// The two things that nobody can guess, if somebody is there to be asked.
 fn ask(session: &Session, args: &InitArgs) -> Result<InitArgs> {
     let mut args = args.clone();
@@ -121,17 +123,20 @@ fn ask(session: &Session, args: &InitArgs) -> Result<InitArgs> {
         return Ok(args);
     }
     if args.actor.is_none() {
-        args.actor =
-            question::ask("Who are you, as in human:ana? (Enter: not noted down) ", |name| {
+        args.actor = question::ask(
+            "Who are you, as in human:ana? (Enter: not noted down) ",
+            INSTEAD,
+            |name| {
                 // A bare name is a person's.
                 let actor =
                     if name.contains(':') { name.to_owned() } else { format!("human:{name}") };
                 checked_actor(&actor)
-            })?;
+            },
+        )?;
     }
     if args.project_code.is_none() {
         args.project_code =
-            question::ask("Project code, as LAT in LAT-42? (Enter: none) ", |text| {
+            question::ask("Project code, as LAT in LAT-42? (Enter: none) ", INSTEAD, |text| {
                 codes::checked("project code", text)
             })?;
     }

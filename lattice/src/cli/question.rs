@@ -6,10 +6,15 @@ use lattice::model::failure::{Code, Failure, Result};
 
 use super::out::note;
 
-/// Asks until the answer is a good one. An empty answer is none; the end of the input ends the command.
-pub(crate) fn ask(text: &str, check: impl Fn(&str) -> Result<String>) -> Result<Option<String>> {
+/// Asks until the answer is a good one. An empty answer is none; the end of the input ends
+/// the command, with `instead` for what to type.
+pub(crate) fn ask(
+    text: &str,
+    instead: &str,
+    check: impl Fn(&str) -> Result<String>,
+) -> Result<Option<String>> {
     loop {
-        let answer = line(text)?;
+        let answer = line(text, instead)?;
         match answer.trim() {
             "" => return Ok(None),
             answer => match check(answer) {
@@ -22,7 +27,7 @@ pub(crate) fn ask(text: &str, check: impl Fn(&str) -> Result<String>) -> Result<
     }
 }
 
-fn line(text: &str) -> Result<String> {
+fn line(text: &str, instead: &str) -> Result<String> {
     let mut stderr = io::stderr();
     let mut answer = String::new();
     let asked = write!(stderr, "{text}").and_then(|()| stderr.flush());
@@ -30,9 +35,8 @@ fn line(text: &str) -> Result<String> {
     match read.map_err(|error| Failure::io("cannot ask on the terminal", error))? {
         0 => {
             note("");
-            Err(Failure::new(Code::ValidationError, "aborted; nothing has been created").hint(
-                "give the answers as options: lattice init --actor ACTOR --project-code CODE",
-            ))
+            Err(Failure::new(Code::ValidationError, "aborted; nothing has been created")
+                .hint(format!("give the answers as options: {instead}")))
         }
         _ => Ok(answer),
     }

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod log;
 mod mounts;
 pub mod plan;
+pub mod project_files;
 pub mod rebuild;
 pub mod replace;
 pub mod scaffold;

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use lattice::model::failure::Result;
 
 use super::{
-    apply, check, complete, diff, env, fail, list, logs, prune, ps, reap, refs, rerun, run, schema,
-    show, stop, wait,
+    add, apply, check, complete, diff, env, fail, list, logs, new, prune, ps, reap, refs, rerun,
+    run, schema, show, stop, wait,
 };
 use crate::cli::session::Session;
 
@@ -20,6 +20,11 @@ use crate::cli::session::Session;
 pub(crate) enum WorkerCommand {
     Run(run::RunArgs),
     List(list::ListArgs),
+    New(new::NewArgs),
+    Add(add::AddArgs),
+    Check(check::CheckArgs),
+    Env(env::EnvArgs),
+    Schema(schema::SchemaArgs),
     Ps(ps::PsArgs),
     Show(show::ShowArgs),
     Logs(logs::LogsArgs),
@@ -33,14 +38,12 @@ pub(crate) enum WorkerCommand {
     Apply(apply::ApplyArgs),
     Refs(refs::RefsArgs),
     Prune(prune::PruneArgs),
-    Check(check::CheckArgs),
-    Env(env::EnvArgs),
-    Schema(schema::SchemaArgs),
 }
 
 const EXAMPLES: &str = "\
 Examples:
   lattice worker list                        which there are, and what is wrong with broken ones
+  lattice worker add CodeReviewLite          get one of those that come with Lattice
   lattice worker check                       whether they would start, and what is in the way
   lattice worker run Review LAT-42           start one; it goes on by itself
   lattice worker run Review LAT-42 --follow  start one and watch it
@@ -68,6 +71,8 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Apply(args) => apply::apply(session, &args),
         WorkerCommand::Refs(args) => refs::refs(session, &args),
         WorkerCommand::Prune(args) => prune::prune(session, &args),
+        WorkerCommand::New(args) => new::new(session, &args),
+        WorkerCommand::Add(args) => add::add(session, &args),
         WorkerCommand::Check(args) => check::check(session, &args),
         WorkerCommand::Env(args) => env::env(session, &args),
         WorkerCommand::Schema(args) => schema::schema(session, &args),

@@ -1,5 +1,6 @@
 //! `lattice worker`: definitions, and the runs that they become.
 
+mod add;
 mod apply;
 mod check;
 pub(crate) mod command;
@@ -8,8 +9,10 @@ mod diff;
 mod duration;
 mod env;
 mod fail;
+mod lay;
 mod list;
 mod logs;
+mod new;
 mod prune;
 mod ps;
 mod reap;

@@ -8,6 +8,7 @@ mod reader;
 pub mod schema;
 #[cfg(test)]
 mod schema_tests;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod types;

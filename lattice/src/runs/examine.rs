@@ -4,18 +4,23 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::directory::RunDir;
 use super::store;
 use crate::model::event::{Event, PROCESS_STARTED};
 use crate::model::failure::{Code, Result};
 use crate::model::outcome::{Facts, Reason, Survivors};
-use crate::model::run::Spec;
+use crate::model::run::{Identity, Spec};
 use crate::model::time;
+use crate::process::identity::{self, Presence};
 use crate::process::table;
 use crate::storage::layout::Layout;
 use crate::storage::task;
+
+/// From the fall of a supervisor's lock to its end.
+const LAST_MOMENTS: Duration = Duration::from_millis(500);
 
 /// What may be done with a run whose life lock we hold.
 #[derive(Debug)]
@@ -46,6 +51,11 @@ pub fn examine(layout: &Layout, run: &RunDir, spec: &Spec, forced: bool) -> Resu
         return Ok(Verdict::Leave("it was started in another copy of this directory".to_owned()));
     }
     if spec.boot_id == store::boot_id() {
+        if is_supervised(run) {
+            return Ok(Verdict::Leave(
+                "its supervisors are alive: its directory was taken away and put back".to_owned(),
+            ));
+        }
         return Ok(on_this_boot(run, spec));
     }
     if spec.host != store::host() {
@@ -72,6 +82,23 @@ fn is_copy(run: &RunDir, spec: &Spec) -> bool {
         (Ok(original), Ok(here)) => !same(&original, &here),
         _ => false,
     }
+}
+
+/// Who lives holds the lock, unless git has taken the directory away and brought another one back, as from a stash.
+/// Who has just died is gone a moment after its lock was free.
+fn is_supervised(run: &RunDir) -> bool {
+    let Some(supervisors) = run.supervisors() else { return false };
+    let is_alive = |identity: &Identity| identity::presence(identity) == Presence::Alive;
+    let recorded = [&supervisors.warden].into_iter().chain(&supervisors.shim);
+    let recorded: Vec<_> = recorded.collect();
+    let deadline = Instant::now() + LAST_MOMENTS;
+    while recorded.iter().any(|identity| is_alive(identity)) {
+        if Instant::now() > deadline {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
 
 /// The same kernel gave us the lock, so both supervisors are dead; what they left may be out of sight.

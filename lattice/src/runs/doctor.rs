@@ -52,11 +52,31 @@ pub fn of_directories(ctx: &Context, config: &Config) -> Vec<Finding> {
         let message = format!("{} holds a run whose spec cannot be read", path.display());
         findings.push(Finding::warning(Check::Run, message));
     }
-    match worktrees(ctx, config, &in_use) {
-        Ok(found) => findings.extend(found),
-        Err(failure) => findings.push(problem(&failure)),
+    for found in [worktrees(ctx, config, &in_use), untold(ctx)] {
+        match found {
+            Ok(found) => findings.extend(found),
+            Err(failure) => findings.push(problem(&failure)),
+        }
     }
     findings
+}
+
+/// Ends that wait for their log: a branch switch or a clean has taken it away, and nobody makes it anew.
+fn untold(ctx: &Context) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for run in record::all(&ctx.layout)? {
+        let Some(task) = record::task(&ctx.layout, &run) else { continue };
+        if [ctx.layout.log(&task), ctx.layout.archived_log(&task)].iter().any(|log| log.exists()) {
+            continue;
+        }
+        let path = record::path(&ctx.layout, &run);
+        let message = format!(
+            "the end of the run {run} is only in {}: the log of its task is gone",
+            path.display()
+        );
+        findings.push(Finding::warning(Check::Run, message).of(&task));
+    }
+    Ok(findings)
 }
 
 fn of_run(ctx: &Context, run: &RunDir, in_use: &mut Vec<PathBuf>) -> Option<Finding> {

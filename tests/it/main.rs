@@ -89,6 +89,8 @@ mod attacks_processes;
 /// Attacks on the start of a run.
 mod attacks_start;
 
+/// What git and the Python tool do to `.lattice` under a live run.
+mod run_and_git;
 /// Getting the work of a run back.
 mod run_apply;
 /// Callers in every state, and that none of it reaches the engine or keeps the caller.

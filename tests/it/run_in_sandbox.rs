@@ -95,6 +95,23 @@ fn a_rerun_is_refused_too() {
     assert_sandboxed(&sandbox, call.env("CODEX_SANDBOX", "seatbelt"), "CODEX_SANDBOX");
 }
 
+/// A dead run is left to somebody whose helpers live on.
+#[test]
+fn not_even_a_dead_run_is_ended_from_there() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    run.lose_supervisors(&main);
+    let before = sandbox.events();
+    let call = sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);
+    call.env("CODEX_SANDBOX", "seatbelt").run().refused(1, "SANDBOXED");
+    assert_eq!(sandbox.events(), before);
+    sandbox.lattice(["worker", "reap"]).run().ok();
+    assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
+    sandbox.assert_clean();
+}
+
 /// An ordinary container has processes of its own too, and everything in it works as long as it does.
 #[test]
 fn a_container_is_no_sandbox() {

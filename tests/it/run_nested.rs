@@ -106,3 +106,20 @@ fn f7_a_runs_own_markers_replace_those_of_the_outer_run() {
     outer.ended();
     sandbox.assert_clean();
 }
+
+#[test]
+fn a_start_that_is_too_deep_is_refused_before_anything() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "true", "worktree": true}));
+    let before = (sandbox.events(), sandbox.tree());
+    let call = || sandbox.lattice(["worker", "run", "Work", "LAT-1", "--json"]);
+    for depth in ["2", "3", "4294967295"] {
+        let error = call().env("LATTICE_DEPTH", depth).run().refused(1, "NESTING_LIMIT");
+        assert!(error["hint"].as_str().unwrap().contains("outside"), "{error}");
+    }
+    assert_eq!(sandbox.events(), before.0);
+    sandbox.assert_unchanged(&before.1);
+    let started = call().env("LATTICE_DEPTH", "1").run().ok().data();
+    assert_eq!(sandbox.run_of(&started).ended()["type"], "process_completed");
+    sandbox.assert_clean();
+}

@@ -21,6 +21,7 @@ use crate::storage::task;
 /// The same worker on the same task and commit, with the definition as it was then.
 pub fn rerun(ctx: &Context, view: &View, helpers: &mut dyn Helpers) -> Result<Started> {
     let Some(spec) = &view.spec else { return Err(forgotten(view)) };
+    sandbox::refuse(ctx, None)?;
     reap::of_task(ctx, &spec.task_id, reap::PATIENCE)?;
     let checked = check(ctx, spec, helpers)?;
     start::launch(ctx, checked)

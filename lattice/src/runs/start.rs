@@ -12,7 +12,7 @@ use super::handover::{self, GO, Hello, NO, Role, VERSION};
 use super::once::refuse_repeated;
 use super::plan::Plan;
 use super::preflight::Checked;
-use super::{create, preflight, reap, store};
+use super::{create, preflight, reap, sandbox, store};
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
@@ -80,6 +80,8 @@ pub fn plan(
 }
 
 pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Started> {
+    // First: who would end dead runs for us does not live on there either.
+    sandbox::refuse(ctx, None)?;
     reap::of_task(ctx, &request.task, reap::PATIENCE)?;
     launch(ctx, preflight::check(ctx, request, helpers)?)
 }

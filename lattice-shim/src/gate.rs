@@ -10,12 +10,18 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use lattice::model::failure::{Code, Failure, Result};
-use lattice::process::{inherit, spawn};
+use lattice::process::{inherit, landlock, spawn};
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 
 /// The OOM killer takes the engine first, and not the process that would record it (proc_pid_oom_score_adj(5)).
 const OOM_SCORE: i32 = 500;
+
+/// Instead of an error's number: there is no sandbox, and the log says why.
+pub(crate) const NO_SANDBOX: i32 = -1;
+
+/// Instead of a number of places.
+pub(crate) const UNCONFINED: &str = "-";
 
 /// The byte that opens the gate.
 pub(crate) const OPEN: u8 = b'+';
@@ -33,10 +39,13 @@ pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
     run(words)
 }
 
-/// `gate PARENT UMASK INPUT PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the engine's already;
-/// INPUT is the file that it reads.
+/// `gate PARENT UMASK INPUT COUNT WRITABLE… PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the
+/// engine's already; INPUT is the file that it reads, and WRITABLE are COUNT places outside of which it cannot write,
+/// or with `-` for COUNT it is not confined.
 pub(crate) fn run(words: &[OsString]) -> Result<()> {
-    let [parent, mask, input, program, arguments @ ..] = words else { return Err(misuse()) };
+    let [parent, mask, input, count, words @ ..] = words else { return Err(misuse()) };
+    let (writable, words) = places(count, words)?;
+    let [program, arguments @ ..] = words else { return Err(misuse()) };
     let parent = number(parent)?;
     die_with(parent, Signal::SIGKILL)?;
     offer_to_oom_killer();
@@ -45,6 +54,10 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
         return Err(Failure::internal("the gate was closed"));
     }
     set_umask(mask)?;
+    if let Some(Err(error)) = writable.map(landlock::write_only_below) {
+        socket.write_all(&NO_SANDBOX.to_le_bytes())?;
+        return Err(Failure::new(Code::SpawnError, format!("no sandbox: {error}")));
+    }
     let error = match inherit::read_from(Path::new(input)) {
         Ok(()) => spawn::inheriting(program).args(arguments).exec(),
         Err(error) => error,
@@ -56,6 +69,19 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
         Code::SpawnError,
         format!("failed to execute `{}`: {error}", program.display()),
     ))
+}
+
+/// The places where it may write, and the words behind them.
+fn places<'a>(
+    count: &OsString,
+    words: &'a [OsString],
+) -> Result<(Option<&'a [OsString]>, &'a [OsString])> {
+    if count == UNCONFINED {
+        return Ok((None, words));
+    }
+    let count = usize::try_from(number(count)?).map_err(|_| misuse())?;
+    let (places, words) = words.split_at_checked(count).ok_or_else(misuse)?;
+    Ok((Some(places), words))
 }
 
 /// `helper PARENT UMASK PROGRAM ARGUMENT…`: no gate, and TERM when the parent dies, on which git removes its lock

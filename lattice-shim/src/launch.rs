@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +28,8 @@ pub(crate) struct Job<'a> {
     pub(crate) cwd: &'a Path,
     /// The file that it reads as standard input.
     pub(crate) input: &'a Path,
+    /// Where it may write; `None`: everywhere.
+    pub(crate) writable: Option<Vec<PathBuf>>,
     /// The length of the log, if it is the engine and not a setup command.
     pub(crate) output_from: Option<u64>,
     pub(crate) limit: Duration,
@@ -45,7 +47,12 @@ impl Gated {
         let (ours, theirs) = channel::pair()?;
         let mut command = spawn::own_role(if seat.foreground { "gate-apart" } else { "gate" });
         command.arg(Pid::this().to_string()).arg(seat.spec.umask.to_string());
-        command.arg(job.input).args(job.argv);
+        command.arg(job.input);
+        match &job.writable {
+            None => command.arg(gate::UNCONFINED),
+            Some(places) => command.arg(places.len().to_string()).args(places),
+        };
+        command.args(job.argv);
         command
             .env_clear()
             .envs(job.env.iter().map(|(name, value)| (name, value)))
@@ -98,11 +105,18 @@ impl Gated {
         self.socket.set_read_timeout(Some(EXEC_ANSWERS_WITHIN))?;
         let mut number = [0; 4];
         match self.socket.read_exact(&mut number) {
-            Ok(()) => Err(io::Error::from_raw_os_error(i32::from_le_bytes(number))),
+            Ok(()) => Err(refusal(i32::from_le_bytes(number))),
             // Closed by the exec; or not yet, and then it is the run's own time that passes.
             Err(_) => Ok(()),
         }
     }
+}
+
+fn refusal(number: i32) -> io::Error {
+    if number == gate::NO_SANDBOX {
+        return io::Error::other("its sandbox cannot be made, see its log");
+    }
+    io::Error::from_raw_os_error(number)
 }
 
 /// ENOENT of a spawn is the directory's, because the program is our own.

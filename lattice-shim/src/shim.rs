@@ -18,7 +18,7 @@ use lattice::process::{inherit, oom::Toll};
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
-use lattice::runs::secrets;
+use lattice::runs::{secrets, writable};
 use nix::sys::signal::Signal;
 
 use crate::engine_env;
@@ -230,12 +230,16 @@ impl Shim<'_> {
         let output_from = (!setup).then(|| fs_err::metadata(&log).map_or(0, |found| found.len()));
         let prompt = spec.prompt_path.as_deref().filter(|_| spec.prompt_on_stdin && !setup);
         let input = prompt.unwrap_or(Path::new("/dev/null"));
-        let job = Job { argv, env: &env, cwd: &spec.cwd, input, output_from, limit };
+        let failed =
+            |failure: Failure| Break(Facts::new(Reason::SpawnFailed).because(failure.to_string()));
+        let writable = match writable::paths(spec, run) {
+            Ok(writable) => writable,
+            Err(failure) => return failed(failure),
+        };
+        let job = Job { argv, env: &env, cwd: &spec.cwd, input, writable, output_from, limit };
         let gated = match Gated::start(self.seat, &job, &self.output) {
             Ok(gated) => gated,
-            Err(failure) => {
-                return Break(Facts::new(Reason::SpawnFailed).because(failure.to_string()));
-            }
+            Err(failure) => return failed(failure),
         };
         if let Some(from) = output_from {
             // Where this fails the log is read for the record.

@@ -95,6 +95,8 @@ mod run_and_git;
 mod run_apply;
 /// Callers in every state, and that none of it reaches the engine or keeps the caller.
 mod run_callers;
+/// Workers that may write only what is their own.
+mod run_confined;
 /// One worker at a time on one task.
 mod run_dedup;
 /// Waiters and others that look on while a run ends.

@@ -160,6 +160,18 @@ pub struct Conclusion {
 }
 
 impl Conclusion {
+    /// Where nothing else explains it.
+    #[must_use]
+    pub fn or_blame_sandbox(self) -> Self {
+        let told = matches!(self.reason, Reason::Exited | Reason::EngineError | Reason::NoResult);
+        if self.completed || self.class.is_some() || !told {
+            return self;
+        }
+        let sentence =
+            format!("{}; its sandbox has perhaps denied it something: see its log", self.sentence);
+        Self::failed(self.reason, Some(Class::Permissions), &sentence)
+    }
+
     fn failed(reason: Reason, class: Option<Class>, sentence: &str) -> Self {
         let class = class.or_else(|| Class::of_reason(reason));
         Self { completed: false, reason, class, sentence: shorten(sentence) }

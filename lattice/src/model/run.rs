@@ -63,6 +63,9 @@ pub struct Spec {
     /// How long an engine that has told its result may take to exit.
     #[serde(default = "result_grace_ms")]
     pub result_grace_ms: u64,
+    /// Absent where a run may write whatever its user may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxSpec>,
     /// For all processes of the engine together.
     #[serde(default)]
     pub memory_limit_bytes: Option<u64>,
@@ -101,6 +104,12 @@ fn unknown() -> bool {
     true
 }
 
+impl Spec {
+    pub fn is_sandboxed(&self) -> bool {
+        self.sandbox.as_ref().is_some_and(|sandbox| !sandbox.missing)
+    }
+}
+
 fn unlimited() -> u64 {
     u64::MAX
 }
@@ -110,6 +119,21 @@ pub struct DefinitionRef {
     /// Relative to the project root.
     pub path: PathBuf,
     pub sha256: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxSpec {
+    /// Where it may write beside what every run may.
+    pub write: Vec<PathBuf>,
+    /// The kernel makes none, and the definition does without.
+    pub missing: bool,
+}
+
+impl SandboxSpec {
+    /// As events say it.
+    pub fn as_str(&self) -> &'static str {
+        if self.missing { "unavailable" } else { "worktree" }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

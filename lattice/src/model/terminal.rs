@@ -12,7 +12,7 @@ use super::words::{Outcome, UNKNOWN_ERROR, Words};
 
 /// `process_started`: its ID is the run's.
 pub fn started(spec: &Spec) -> Event {
-    let data = json!({
+    let mut data = json!({
         "process_type": spec.worker,
         "commit_sha": spec.commit_sha,
         "timeout_minutes": minutes(spec.timeout_ms),
@@ -23,6 +23,9 @@ pub fn started(spec: &Spec) -> Event {
         "host": spec.host,
         "store": spec.store,
     });
+    if let Some(sandbox) = &spec.sandbox {
+        data["sandbox"] = json!(sandbox.as_str());
+    }
     Event::new(PROCESS_STARTED, &spec.task_id, &spec.actor, spec.started_at.clone(), data)
         .with_id(&spec.run_id)
 }
@@ -40,6 +43,8 @@ pub struct Remains {
     /// A worktree that stays, and why.
     pub kept_worktree: Option<(String, String)>,
     pub log_bytes: u64,
+    /// It was sandboxed, and its last lines speak of something that it was denied.
+    pub was_denied: bool,
     pub log_tail: Option<String>,
     /// What the run said of itself, masked.
     pub words: Option<Words>,
@@ -83,6 +88,9 @@ pub fn terminal(
     }
     put("swept", json!(facts.swept));
     put("ended_by", json!(by));
+    if let Some(sandbox) = &spec.sandbox {
+        put("sandbox", json!(sandbox.as_str()));
+    }
     put("containment", json!(containment(facts)));
     if let Some(artifact) = &remains.artifact {
         put("artifact_id", json!(artifact));

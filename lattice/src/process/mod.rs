@@ -8,6 +8,7 @@ pub mod helper;
 pub mod hunt;
 pub mod identity;
 pub mod inherit;
+pub mod landlock;
 mod log_file;
 pub mod memory;
 pub mod oom;

@@ -105,6 +105,11 @@ pub(crate) fn page(view: &View, clock: &Clock, paint: Paint) -> String {
         format!("Commit: {}", text("commit_sha")),
     ];
     lines.extend(data.get("timeout_minutes").map(|minutes| format!("Limit: {minutes} min")));
+    lines.extend(
+        data.get("sandbox")
+            .and_then(Value::as_str)
+            .map(|kind| format!("Sandbox: {}", one_line(kind))),
+    );
     if let Some(spec) = &view.spec {
         lines.push(format!("Command: {}", one_line(&spec.argv.join(" "))));
         let worktree = spec.worktree_path.as_ref().filter(|_| view.ended.is_none());

@@ -20,6 +20,9 @@ pub struct Context {
 
 /// The environment variable that names a run's processes.
 pub const COOKIE: &str = "LATTICE_STARTED_EVENT_ID";
+/// Set where the kernel keeps a run and all that it starts from writing outside of its worktree.
+pub const SANDBOXED: &str = "LATTICE_SANDBOX";
+
 pub const DEPTH: &str = "LATTICE_DEPTH";
 
 /// The cookie as it stands in a process's environment.

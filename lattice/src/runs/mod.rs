@@ -35,3 +35,4 @@ pub mod task_runs;
 mod untrusted;
 pub mod wait;
 pub mod work;
+pub mod writable;

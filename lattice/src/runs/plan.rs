@@ -9,7 +9,7 @@ use super::surroundings;
 use crate::model::command_line::quoted;
 use crate::model::definition::EngineKind;
 use crate::model::duration;
-use crate::model::run::Spec;
+use crate::model::run::{SandboxSpec, Spec};
 use crate::process::env::{self, Action};
 use crate::storage::layout::Layout;
 
@@ -51,7 +51,7 @@ impl Plan {
 fn environment(spec: &Spec, caller: &[(OsString, OsString)]) -> Environment {
     let mut found = Environment { inherited: Vec::new(), dropped: Vec::new(), added: Vec::new() };
     let engine = EngineKind::parse(&spec.engine).unwrap_or(EngineKind::Script);
-    let added = surroundings::names(engine, spec.worktree_path.is_some());
+    let added = surroundings::names(engine, spec.worktree_path.is_some(), spec.is_sandboxed());
     for (name, action) in env::explain(caller, &surroundings::rules(spec), &added) {
         match action {
             Action::Keep(_) => found.inherited.push(name),
@@ -79,6 +79,9 @@ impl fmt::Display for Plan {
         if let Some(prompt) = &spec.prompt {
             let way = if spec.prompt_on_stdin { ", on its standard input" } else { "" };
             line(f, "Prompt", format_args!("{} bytes{way}", prompt.len()))?;
+        }
+        if let Some(sandbox) = &spec.sandbox {
+            line(f, "Sandbox", may_write(sandbox))?;
         }
         for command in &spec.setup {
             line(f, "Setup", command)?;
@@ -108,6 +111,17 @@ impl fmt::Display for Plan {
 fn line(f: &mut fmt::Formatter<'_>, what: &str, text: impl fmt::Display) -> fmt::Result {
     let pad = 11_usize.saturating_sub(what.len());
     writeln!(f, "{what}: {:pad$}{text}", "")
+}
+
+fn may_write(sandbox: &SandboxSpec) -> String {
+    if sandbox.missing {
+        return "none: this kernel makes none".to_owned();
+    }
+    let listed = sandbox.write.iter().map(|path| format!(", {}", path.display()));
+    format!(
+        "it writes only its worktree, its report and git's objects{}",
+        listed.collect::<String>()
+    )
 }
 
 fn limits(spec: &Spec) -> String {

@@ -11,7 +11,7 @@ use super::place::{self, Place, is_below_project};
 use super::sandbox;
 use super::specify::{self, Parts};
 use super::start::{Request, variable};
-use super::store;
+use super::{store, writable};
 use crate::model::actor;
 use crate::model::definition::Definition;
 use crate::model::engine::{argv, preset};
@@ -67,8 +67,9 @@ pub fn check_found(
     find_program(ctx, argv::program(preset, &definition), &place)?;
     engine::refuse_surroundings(ctx, preset, &definition)?;
     let mut notes = config.worker_warnings();
+    let sandbox = writable::wanted(ctx, &definition, &mut notes)?;
     let template = engine::read_prompt(ctx, &definition, &place, helpers, &mut notes)?;
-    let parts = Parts { found, definition, snapshot, config, place, actor };
+    let parts = Parts { found, definition, snapshot, config, place, actor, sandbox };
     let spec = specify::spec(ctx, request, parts, template.as_deref())?;
     if store::is_shared(&spec.file_system) {
         let note = format!(

@@ -8,7 +8,7 @@ use super::place::{self, Place};
 use super::preflight::{self, Checked};
 use super::query::View;
 use super::start::{self, Started};
-use super::{reap, sandbox, secrets, specify, store};
+use super::{reap, sandbox, secrets, specify, store, writable};
 use crate::git::repository;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
@@ -46,6 +46,9 @@ fn check(ctx: &Context, old: &Spec, helpers: &mut dyn Helpers) -> Result<Checked
     let git = place.repository.as_ref().filter(|_| old.worktree_path.is_some());
     sandbox::refuse(ctx, git.map(|repository| repository.common_dir.as_path()))?;
     preflight::find_program(ctx, &old.argv[0], &place)?;
+    if old.is_sandboxed() {
+        writable::available(&old.worker)?;
+    }
     notes.extend(changed_definition(ctx, old));
     Ok(Checked { spec: again(ctx, old, place)?, notes, once: false })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::context::Context;
+use super::context::{Context, SANDBOXED};
 use super::start::variable;
 use crate::model::failure::{Code, Failure, Result};
 use crate::process::table;
@@ -18,6 +18,9 @@ const VARIABLES: &[&str] = &["CODEX_SANDBOX", "CODEX_SANDBOX_NETWORK_DISABLED"];
 /// `common_dir`: the git directory that the run needs to write, if it needs one. No-new-privileges and seccomp
 /// alone are an ordinary container and say nothing.
 pub(super) fn refuse(ctx: &Context, common_dir: Option<&Path>) -> Result<()> {
+    if variable(ctx, SANDBOXED).is_some() {
+        return Err(sandboxed("the run that this is part of can write its own worktree only"));
+    }
     if let Some(name) = VARIABLES.iter().find(|name| variable(ctx, name).is_some()) {
         return Err(sandboxed(&format!("{name} is set: this is a sandboxed tool call of Codex")));
     }

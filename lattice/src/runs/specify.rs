@@ -18,7 +18,7 @@ use crate::model::definition::{Definition, OnChanges, ReportFrom};
 use crate::model::failure::Result;
 use crate::model::ids::RunId;
 use crate::model::reduce::Snapshot;
-use crate::model::run::{DefinitionRef, ReportSpec, SPEC_VERSION, Spec};
+use crate::model::run::{DefinitionRef, ReportSpec, SPEC_VERSION, SandboxSpec, Spec};
 use crate::model::time;
 use crate::process::inherit;
 use crate::storage::definitions::Found;
@@ -33,6 +33,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: Config,
     pub(super) place: Place,
     pub(super) actor: String,
+    pub(super) sandbox: Option<SandboxSpec>,
 }
 
 /// `template`: the prompt, in which the placeholders still stand.
@@ -42,7 +43,7 @@ pub(super) fn spec(
     parts: Parts<'_>,
     template: Option<&str>,
 ) -> Result<Spec> {
-    let Parts { found, definition, snapshot, config, place, actor } = parts;
+    let Parts { found, definition, snapshot, config, place, actor, sandbox } = parts;
     let workers = config.workers();
     let run_id = RunId::generate();
     let layout = &ctx.layout;
@@ -94,6 +95,7 @@ pub(super) fn spec(
             .limits
             .memory_mb
             .map(|megabytes| megabytes.saturating_mul(1 << 20)),
+        sandbox,
         keep_worktree: false,
         end_limit_ms: milliseconds(seconds(Some(workers.end_limit_seconds)).unwrap_or_default()),
         setup: definition.setup.clone(),

@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use super::context::{COOKIE, DEPTH};
+use super::context::{COOKIE, DEPTH, SANDBOXED};
 use super::directory::RunDir;
-use crate::model::definition::{Definition, EngineKind};
+use crate::model::definition::{Definition, EngineKind, Sandbox};
 use crate::model::engine::preset;
 use crate::model::run::Spec;
 pub use crate::process::env::Action;
@@ -30,7 +30,11 @@ pub fn rules_of(definition: &Definition) -> Rules<'_> {
 }
 
 /// The names that [`added`] gives values to, and what they are for.
-pub fn names(engine: EngineKind, worktree: bool) -> Vec<(&'static str, &'static str)> {
+pub fn names(
+    engine: EngineKind,
+    worktree: bool,
+    sandboxed: bool,
+) -> Vec<(&'static str, &'static str)> {
     let mut names = vec![
         ("LATTICE_ROOT", "the project"),
         ("LATTICE_DIR", "its .lattice"),
@@ -47,6 +51,9 @@ pub fn names(engine: EngineKind, worktree: bool) -> Vec<(&'static str, &'static 
     if worktree {
         names.push(("LATTICE_WORKTREE", "its worktree"));
     }
+    if sandboxed {
+        names.push((SANDBOXED, "it is in a sandbox"));
+    }
     let preset = preset::preset(engine);
     names.extend(preset.env.iter().map(|(name, _)| (*name, "the engine needs it")));
     names
@@ -54,7 +61,8 @@ pub fn names(engine: EngineKind, worktree: bool) -> Vec<(&'static str, &'static 
 
 /// What would become of every variable of a caller and of the run, sorted by name.
 pub fn explain(definition: &Definition, caller: &[(OsString, OsString)]) -> Vec<(String, Action)> {
-    let names = names(definition.engine, definition.worktree);
+    let sandboxed = definition.sandbox == Sandbox::Worktree;
+    let names = names(definition.engine, definition.worktree, sandboxed);
     env::explain(caller, &rules_of(definition), &names)
 }
 
@@ -79,6 +87,9 @@ pub fn added(spec: &Spec, run: &RunDir) -> Vec<(String, OsString)> {
     }
     if let Some(worktree) = &spec.worktree_path {
         added.push(("LATTICE_WORKTREE".to_owned(), worktree.clone().into_os_string()));
+    }
+    if spec.is_sandboxed() {
+        added.push(text(SANDBOXED, "worktree"));
     }
     added
 }

@@ -150,7 +150,7 @@ fn plan_as_json(plan: &Plan) -> Value {
     let spec = &plan.spec;
     let seconds = |milliseconds: u64| Duration::from_millis(milliseconds).as_secs_f64();
     let dropped = |(name, why): &(String, &str)| json!({"name": name, "why": why});
-    json!({
+    let mut data = json!({
         "dry_run": true,
         "worker": spec.worker,
         "task_id": spec.task_id,
@@ -176,5 +176,9 @@ fn plan_as_json(plan: &Plan) -> Value {
             "dropped": plan.environment.dropped.iter().map(dropped).collect::<Vec<_>>(),
             "added": plan.environment.added,
         },
-    })
+    });
+    if let Some(sandbox) = &spec.sandbox {
+        data["sandbox"] = json!({"kind": sandbox.as_str(), "write": sandbox.write});
+    }
+    data
 }

@@ -43,7 +43,8 @@ pub(super) enum Shape {
     /// Variables and their values.
     Variables,
     Object(&'static [Key]),
-    Any,
+    /// Paths below the project root, or absolute.
+    Places,
 }
 
 const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
@@ -137,7 +138,19 @@ pub(super) const KEYS: &[Key] = &[
     ),
     or("log_tail", Shape::Flag, "true", "Whether the event of a failure quotes the log."),
     key("limits", Shape::Object(LIMIT_KEYS), "What a run may use up."),
-    key("sandbox", Shape::Any, "Accepted, and without effect yet."),
+    or(
+        "sandbox",
+        Shape::OneOf(SANDBOXES),
+        "\"none\"",
+        "With \"worktree\" it can write only its worktree and what belongs to that; needs Linux 6.2.",
+    ),
+    or(
+        "sandbox_write",
+        Shape::Places,
+        "[]",
+        "Where it may write in spite of its sandbox: below the project, absolute, or beginning with ~/.",
+    ),
+    or("sandbox_required", Shape::Flag, "true", "Whether it is refused where there is no sandbox."),
     or("submodules", Shape::Flag, "false", "Check submodules out too."),
 ];
 
@@ -169,6 +182,7 @@ pub(super) const LIMIT_KEYS: &[Key] = &[
 ];
 
 pub(super) const REPORT_FROM: &[&str] = &["file", "final_message"];
+pub(super) const SANDBOXES: &[&str] = &["none", "worktree"];
 pub(super) const ON_CHANGES: &[&str] = &["keep", "discard"];
 pub(super) const ENGINES: [&str; EngineKind::ALL.len()] = {
     let mut names = [""; EngineKind::ALL.len()];

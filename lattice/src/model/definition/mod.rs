@@ -16,5 +16,5 @@ mod types;
 pub(crate) use nearest::nearest;
 pub use parse::parse;
 pub use types::{
-    CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem, ReportFrom,
+    CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem, ReportFrom, Sandbox,
 };

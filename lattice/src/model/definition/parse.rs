@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::keys::{ENGINES, ENV_KEYS, KEYS, LIMIT_KEYS, LONGEST_NAME, ON_CHANGES, REPORT_FROM};
+use super::keys::{
+    ENGINES, ENV_KEYS, KEYS, LIMIT_KEYS, LONGEST_NAME, ON_CHANGES, REPORT_FROM, SANDBOXES,
+};
 use super::nearest::nearest;
 use super::reader::{Reader, kind};
 use super::types::{
-    CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem, ReportFrom,
+    CommandLine, Definition, EngineKind, EnvRules, Limits, OnChanges, Problem, ReportFrom, Sandbox,
 };
 use crate::model::actor;
 
@@ -67,7 +69,9 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         on_changes: on_changes(reader),
         log_tail: reader.flag("log_tail", true),
         limits: limits(reader),
-        sandbox: reader.value("sandbox"),
+        sandbox: sandbox(reader, worktree),
+        sandbox_write: places(reader, "sandbox_write"),
+        sandbox_required: reader.flag("sandbox_required", true),
         submodules: reader.flag("submodules", false),
     };
     if engine != EngineKind::Script && definition.prompt_file.is_none() {
@@ -165,6 +169,26 @@ fn carried(reader: &mut Reader<'_>, key: &str, worktree: bool) -> Vec<PathBuf> {
         reader.problem(key, "must not name anything in `.git`");
     }
     paths
+}
+
+fn sandbox(reader: &mut Reader<'_>, worktree: bool) -> Sandbox {
+    if reader.one_of("sandbox", SANDBOXES) != Some("worktree") {
+        return Sandbox::None;
+    }
+    if !worktree {
+        reader.problem("sandbox", "needs \"worktree\": true");
+    }
+    Sandbox::Worktree
+}
+
+/// Unlike the others these may be outside of the project.
+fn places(reader: &mut Reader<'_>, key: &str) -> Vec<PathBuf> {
+    let texts = reader.texts(key);
+    let mut place = |text: &String| match Path::new(text) {
+        path if path.is_absolute() => Some(path.to_owned()),
+        _ => reader.checked_path(key, text),
+    };
+    texts.iter().filter_map(&mut place).collect()
 }
 
 fn overlaps(path: &Path, others: &[PathBuf]) -> bool {

@@ -49,6 +49,10 @@ pub fn schema() -> Value {
             },
             needs_worktree("copy"),
             needs_worktree("link"),
+            {
+                "if": {"required": ["sandbox"], "properties": {"sandbox": {"const": "worktree"}}},
+                "then": {"required": ["worktree"], "properties": {"worktree": {"const": true}}},
+            },
         ],
     });
     if let (Value::Object(schema), Value::Object(own)) = (&mut schema, own) {
@@ -132,7 +136,9 @@ fn shape(shape: Shape) -> Value {
             value["type"] = json!(["object", "null"]);
             value
         }
-        Shape::Any => json!({}),
+        Shape::Places => {
+            list(&json!({"type": "string", "anyOf": [{"pattern": ABSOLUTE}, {"pattern": PATH}]}))
+        }
     }
 }
 

@@ -49,7 +49,9 @@ fn the_defaults() {
         on_changes: OnChanges::Keep,
         log_tail: true,
         limits: Limits::default(),
-        sandbox: None,
+        sandbox: Sandbox::None,
+        sandbox_write: Vec::new(),
+        sandbox_required: true,
         submodules: false,
     };
     assert_eq!(found, expected);
@@ -65,7 +67,8 @@ fn every_key() {
         "env": {"keep": ["A"], "drop": ["B_*"], "set": {"C": ""}, "inherit": false},
         "artifact_role": "review", "report_prefix": "Review: ", "report_dir": "reports", "on_changes": "discard",
         "report_from": "final_message", "result_grace_seconds": 3, "log_tail": false,
-        "limits": {"log_bytes": 4096, "memory_mb": 2}, "sandbox": "none", "submodules": true
+        "limits": {"log_bytes": 4096, "memory_mb": 2}, "submodules": true, "sandbox": "worktree",
+        "sandbox_write": [".lattice", "/opt/x", "~/.cache"], "sandbox_required": false
     });
     let found = parse(text.to_string().as_bytes()).unwrap();
     assert_eq!(found.engine, EngineKind::Claude);
@@ -88,6 +91,8 @@ fn every_key() {
         (found.on_changes, found.log_tail, found.submodules),
         (OnChanges::Discard, false, true)
     );
+    assert_eq!((found.sandbox, found.sandbox_required), (Sandbox::Worktree, false));
+    assert_eq!(found.sandbox_write, [".lattice", "/opt/x", "~/.cache"].map(PathBuf::from));
     assert_eq!(found.limits, Limits { log_bytes: 4096, memory_mb: Some(2) });
 }
 

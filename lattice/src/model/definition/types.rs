@@ -5,8 +5,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
-
 /// A valid definition. Paths are relative to the project root and do not leave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
@@ -49,7 +47,11 @@ pub struct Definition {
     /// Whether the last lines of the log go into the event of a failure.
     pub log_tail: bool,
     pub limits: Limits,
-    pub sandbox: Option<Value>,
+    pub sandbox: Sandbox,
+    /// Where a sandboxed run may write besides: below the project, absolute, or in the home `~`.
+    pub sandbox_write: Vec<PathBuf>,
+    /// Rather no run than one without.
+    pub sandbox_required: bool,
     /// Check submodules out too.
     pub submodules: bool,
 }
@@ -128,6 +130,15 @@ pub enum ReportFrom {
     File,
     /// Its last message, unless it writes that file.
     FinalMessage,
+}
+
+/// Where a run may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Wherever its user may.
+    None,
+    /// In its worktree, and in what belongs to it.
+    Worktree,
 }
 
 /// What becomes of commits and changes in the worktree.

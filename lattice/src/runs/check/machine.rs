@@ -10,6 +10,7 @@ use crate::git::{command, repository};
 use crate::model::failure::Result;
 use crate::process::env::CLEANERS;
 use crate::process::helper::Helpers;
+use crate::process::landlock;
 use crate::process::spawn;
 use crate::runs::context::Context;
 use crate::runs::handover::VERSION;
@@ -39,6 +40,7 @@ pub fn machine(ctx: &Context, helpers: &mut dyn Helpers) -> Vec<Line> {
     lines.push(Line::of("caller", &sandbox::refuse(ctx, common_dir), "in no agent's sandbox"));
     lines.extend(cleaners(ctx));
     lines.push(containment());
+    lines.push(confinement());
     lines.push(limits());
     lines
 }
@@ -200,6 +202,17 @@ fn containment() -> Line {
             "process group: what a worker detaches can outlive it",
             "use Linux where that matters",
         )
+    }
+}
+
+fn confinement() -> Line {
+    match landlock::check() {
+        Ok(()) => Line::fine("sandbox", "Landlock: a worker can be kept to its worktree"),
+        Err(error) => Line::doubtful(
+            "sandbox",
+            format!("no worker can be kept to its worktree: {error}"),
+            "use Linux 6.2 or later with Landlock where that matters",
+        ),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::engine::preset::{self, Preset};
 use crate::process::helper::Helpers;
 use crate::runs::context::Context;
 use crate::runs::place::{self, Place, is_below_project};
-use crate::runs::{engine, preflight};
+use crate::runs::{engine, preflight, writable};
 use crate::storage::definitions::Found;
 use crate::storage::task;
 
@@ -91,7 +91,26 @@ fn valid(
     }
     lines.extend(carried(ctx, definition));
     lines.extend(worktrees(ctx, definition));
+    lines.extend(confinement(ctx, definition));
     lines
+}
+
+fn confinement(ctx: &Context, definition: &Definition) -> Vec<Line> {
+    let mut notes = Vec::new();
+    let line = match writable::wanted(ctx, definition, &mut notes) {
+        Ok(None) => None,
+        Ok(Some(sandbox)) if sandbox.missing => None,
+        Ok(Some(sandbox)) => {
+            let listed = sandbox.write.len();
+            Some(Line::fine(
+                "sandbox",
+                format!("it can write its worktree, and {listed} places that are listed"),
+            ))
+        }
+        Err(failure) => Some(Line::of_failure("sandbox", &failure)),
+    };
+    let hint = "use Linux 6.2 or later with Landlock";
+    notes.into_iter().map(|note| Line::doubtful("sandbox", note, hint)).chain(line).collect()
 }
 
 fn where_it_works(definition: &Definition, place: &Place) -> String {

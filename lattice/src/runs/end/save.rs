@@ -33,11 +33,19 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
     report(end, facts, &mut remains);
     let log = end.layout.dir.join(&end.spec.log_path);
     remains.log_bytes = fs_err::metadata(&log).map_or(0, |metadata| metadata.len());
+    let lines = pipe::last_lines(&log, TAIL_WINDOW).unwrap_or_default();
+    remains.was_denied = end.spec.is_sandboxed() && speaks_of_denial(&lines);
     if let Some(mask) = end.mask.filter(|_| end.spec.log_tail) {
-        let lines = pipe::last_lines(&log, TAIL_WINDOW).unwrap_or_default();
         remains.log_tail = Some(mask.tail(&lines)).filter(|tail| !tail.is_empty());
     }
     remains
+}
+
+/// As strerror(3) says it, or Node.
+fn speaks_of_denial(lines: &str) -> bool {
+    lines.contains("Permission denied")
+        || lines.contains("permission denied")
+        || lines.contains("EACCES")
 }
 
 /// Who has not written the log himself sees by its hole what of it was dropped.

@@ -1,14 +1,37 @@
 //! A reader for all that Python writes, and for what damage leaves.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::stand_in;
+
+/// What Python's own reader refuses is deeper.
+const DEPTH: usize = 1000;
 
 /// Reads one value. What a strict parser refuses but Python writes is kept: `Infinity` as a number that overflows,
 /// `NaN` and lone surrogates by their stand-ins, a byte that is no UTF-8 as the surrogate that Python has for it.
 pub fn parse_line(bytes: &[u8]) -> Option<Value> {
     let strict = if stand_in::may_be_in(bytes) { None } else { serde_json::from_slice(bytes).ok() };
-    strict.or_else(|| serde_json::from_str(&lenient(&text(bytes))).ok())
+    strict.or_else(|| deep(&lenient(&text(bytes))))
+}
+
+/// Python goes deeper than the parser does by itself. Without any limit, one line could use up the stack.
+fn deep(text: &str) -> Option<Value> {
+    let mut depth = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH {
+            return None;
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader.disable_recursion_limit();
+    let value = Value::deserialize(&mut reader).ok()?;
+    reader.end().ok().map(|()| value)
 }
 
 /// The same for texts that go on as text: what has a stand-in becomes U+FFFD.

@@ -85,6 +85,14 @@ fn people_see_a_sign_for_a_lone_surrogate() {
 }
 
 #[test]
+fn depth_is_pythons() {
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    unchanged(&nested(127));
+    unchanged(&nested(900));
+    assert_eq!(parse_line(nested(100_000).as_bytes()), None);
+}
+
+#[test]
 fn garbage_is_refused() {
     for input in ["", "{", "{\"a\":1", "{\"a\":1}{\"b\":2}", "\"\\", "\"\\ud8", "nan", "\"\n\""] {
         assert_eq!(parse_line(input.as_bytes()), None, "{input}");

@@ -1,0 +1,7 @@
+//! The reader of \`config.json\`.
+#![no_main]
+
+#[path = "../readers.rs"]
+mod readers;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::config(bytes));

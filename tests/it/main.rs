@@ -49,6 +49,8 @@ mod output;
 mod storage_locks;
 /// The tracker's commands killed, and refused by the system, at any system call.
 mod tracker_crash;
+/// What they are.
+mod tracker_crash_commands;
 /// `doctor`: what it finds, and what it repairs.
 mod tracker_doctor;
 /// The same for runs, worktrees and clones.

@@ -61,6 +61,8 @@ pub fn project() -> Sandbox {
 }
 
 struct Case {
+    /// The row of the matrix.
+    name: &'static str,
     /// In `.lattice`; `T.` is the task, `late` and `archived` are files with one event each.
     broken: &'static str,
     found: &'static [&'static str],
@@ -69,65 +71,104 @@ struct Case {
     archived: bool,
 }
 
-const fn case(broken: &'static str, found: &'static [&'static str]) -> Case {
-    Case { broken, found, stays: &[], archived: false }
+const fn case(name: &'static str, broken: &'static str, found: &'static [&'static str]) -> Case {
+    Case { name, broken, found, stays: &[], archived: false }
 }
 
 const CASES: &[Case] = &[
-    case("true", &[]),
-    // A short ID was taken, and its task never written.
+    case("nothing is wrong", "true", &[]),
     case(
+        "a short ID was taken, and its task never written",
         "sed -i 's/\"map\": {/\"map\": {\"LAT-7\": \"task_01KA00000000000000000000Z9\",/' ids.json",
         &["warning alias_integrity", "warning alias_integrity"],
     ),
-    // The event is there, its snapshot is not.
-    case("cat late >> events/T.jsonl", &["warning snapshot_drift"]),
-    // The same, hidden by the next write of a tool that began with the old snapshot.
     case(
+        "an event is there, its snapshot is not",
+        "cat late >> events/T.jsonl",
+        &["warning snapshot_drift"],
+    ),
+    case(
+        "the same, hidden by the next write of a tool that began with the old snapshot",
         "cat late >> events/T.jsonl && sed -i \"s/last_event_id\\\": .*/last_event_id\\\": \\\"$(grep -o 'ev_[0-9A-Z]*' late)\\\",/\" tasks/T.json",
         &["warning snapshot_drift"],
     ),
-    // A lost update: the last IDs agree, the rest does not.
     case(
+        "a lost update: the last IDs agree, the rest does not",
         "sed -i 's/\"comment_count\": 1/\"comment_count\": 0/' tasks/T.json",
         &["warning snapshot_drift"],
     ),
-    case("rm tasks/T.json", &["warning snapshot_drift"]),
-    case("echo '<<<<<<< HEAD' > tasks/T.json", &["error json_parse"]),
-    case(": > events/_lifecycle.jsonl", &["warning global_log_consistency"]),
-    case("rm events/_lifecycle.jsonl", &["warning global_log_consistency"]),
-    case("printf '{\"act' >> events/_lifecycle.jsonl", &["warning global_log_consistency"]),
-    // Torn ends of the log.
-    case("printf '{\"actor\":\"hum' >> events/T.jsonl", &["warning jsonl_parse"]),
     case(
+        "a creation was cut off: a log, no snapshot",
+        "rm tasks/T.json",
+        &["warning snapshot_drift"],
+    ),
+    case(
+        "a snapshot that git has merged",
+        "echo '<<<<<<< HEAD' > tasks/T.json",
+        &["error json_parse"],
+    ),
+    case(
+        "no line of the life cycles",
+        ": > events/_lifecycle.jsonl",
+        &["warning global_log_consistency"],
+    ),
+    case(
+        "no log of the life cycles",
+        "rm events/_lifecycle.jsonl",
+        &["warning global_log_consistency"],
+    ),
+    case(
+        "a torn line in the log of the life cycles",
+        "printf '{\"act' >> events/_lifecycle.jsonl",
+        &["warning global_log_consistency"],
+    ),
+    case(
+        "the last line is cut",
+        "printf '{\"actor\":\"hum' >> events/T.jsonl",
+        &["warning jsonl_parse"],
+    ),
+    case(
+        "the same, and the next line ended it",
         "(printf '{\"actor\":\"hum'; echo; cat late) >> events/T.jsonl",
         &["error jsonl_parse", "warning snapshot_drift"],
     ),
-    case("(printf '{\"actor\":\"hum'; cat late) >> events/T.jsonl", &["error jsonl_parse"]),
-    case("truncate -s -1 events/T.jsonl", &["warning jsonl_parse"]),
     case(
+        "the same, and the next event is glued to it",
+        "(printf '{\"actor\":\"hum'; cat late) >> events/T.jsonl",
+        &["error jsonl_parse"],
+    ),
+    case("the last line lacks its end", "truncate -s -1 events/T.jsonl", &["warning jsonl_parse"]),
+    case(
+        "the same, and the next event is glued to it whole",
         "truncate -s -1 events/T.jsonl && cat late >> events/T.jsonl",
         &["error jsonl_parse", "warning snapshot_drift"],
     ),
-    // Both places.
-    case("mv tasks/T.json archive/tasks/", &["warning snapshot_drift", "warning task_place"]),
-    case("cp tasks/T.json archive/tasks/", &["warning task_place"]),
-    case("cp events/T.jsonl archive/events/", &["warning task_place"]),
     case(
+        "the snapshot is in the archive, the log is not",
+        "mv tasks/T.json archive/tasks/",
+        &["warning snapshot_drift", "warning task_place"],
+    ),
+    case("snapshots in both places", "cp tasks/T.json archive/tasks/", &["warning task_place"]),
+    case("logs in both places", "cp events/T.jsonl archive/events/", &["warning task_place"]),
+    case(
+        "both in both places, and a late event in the archive",
         "cp events/T.jsonl archive/events/ && cp tasks/T.json archive/tasks/ && cat late >> archive/events/T.jsonl",
         &["warning snapshot_drift", "warning task_place", "warning task_place"],
     ),
     case(
+        "the log is in the archive, a short one outside",
         "mv events/T.jsonl archive/events/ && cp late events/T.jsonl",
         &["warning snapshot_drift", "warning task_place"],
     ),
     Case {
+        name: "an archiving was cut off before its log moved",
         broken: "cat archived >> events/T.jsonl && cat archived >> events/_lifecycle.jsonl && mv tasks/T.json archive/tasks/",
         found: &["warning snapshot_drift", "warning task_place", "warning task_place"],
         stays: &[],
         archived: true,
     },
     Case {
+        name: "an archiving was cut off before its snapshot moved",
         broken: "cat archived >> events/T.jsonl && mv events/T.jsonl archive/events/",
         found: &[
             "warning global_log_consistency",
@@ -138,33 +179,49 @@ const CASES: &[Case] = &[
         stays: &[],
         archived: true,
     },
-    // The index of short IDs.
-    case("printf '{torn' > ids.json", &["error alias_integrity"]),
-    case("printf '' > ids.json", &["error alias_integrity"]),
-    case("rm ids.json", &["warning alias_integrity"]),
+    case("ids.json is torn", "printf '{torn' > ids.json", &["error alias_integrity"]),
+    case("ids.json is empty", "printf '' > ids.json", &["error alias_integrity"]),
+    case("ids.json is gone", "rm ids.json", &["warning alias_integrity"]),
     case(
+        "ids.json has lost its map",
         "echo '{\"map\":{},\"next_seqs\":{\"LAT\":9},\"schema_version\":2}' > ids.json",
         &["warning alias_integrity"],
     ),
-    case("sed -i 's/\"LAT\": 2/\"LAT\": 1/' ids.json", &["warning alias_integrity"]),
-    // After git: lines twice, an event twice, conflict markers.
     case(
+        "ids.json would give a number twice",
+        "sed -i 's/\"LAT\": 2/\"LAT\": 1/' ids.json",
+        &["warning alias_integrity"],
+    ),
+    case(
+        "git has merged a line twice",
         "tail -n1 events/T.jsonl > l && cat l >> events/T.jsonl",
         &["warning duplicate_event", "warning snapshot_drift"],
     ),
-    case("sed -i '2i<<<<<<< HEAD' events/T.jsonl", &["error jsonl_parse"]),
+    case(
+        "conflict markers in a log",
+        "sed -i '2i<<<<<<< HEAD' events/T.jsonl",
+        &["error jsonl_parse"],
+    ),
     Case {
+        name: "two events with one ID",
         broken: "tail -n1 events/T.jsonl | sed s/Hello/Other/ > l && cat l >> events/T.jsonl",
         found: &["warning duplicate_event", "warning snapshot_drift"],
         stays: &["warning duplicate_event"],
         archived: false,
     },
-    case("rm -r archive artifacts/payload locks", &["warning missing_directory"]),
-    case("touch -d '2 hours ago' tasks/.tmp.abcdefgh", &["warning leftover"]),
-    // The first line is in the life-cycle log too.
-    case("sed -i 1d events/T.jsonl", &["error missing_log"]),
-    // Only a person can know.
+    case(
+        "a fresh clone lacks empty directories",
+        "rm -r archive artifacts/payload locks",
+        &["warning missing_directory"],
+    ),
+    case(
+        "a temporary file was left",
+        "touch -d '2 hours ago' tasks/.tmp.abcdefgh",
+        &["warning leftover"],
+    ),
+    case("the first line of the log is gone", "sed -i 1d events/T.jsonl", &["error missing_log"]),
     Case {
+        name: "the log is gone",
         broken: "rm events/T.jsonl",
         found: &["error missing_log"],
         stays: &["error missing_log"],
@@ -188,19 +245,19 @@ fn check(case: &Case) {
     let unchanged = sandbox.tree();
     let looked = doctor(&sandbox, &[]);
     let errors = case.found.iter().filter(|found| found.starts_with("error")).count();
-    assert_eq!(findings(&looked), case.found, "{}: {looked}", case.broken);
-    assert_eq!(looked.code, Some(i32::from(errors > 0)), "{}", case.broken);
+    assert_eq!(findings(&looked), case.found, "{}: {looked}", case.name);
+    assert_eq!(looked.code, Some(i32::from(errors > 0)), "{}", case.name);
     assert_eq!(looked.data()["summary"]["errors"], errors);
     sandbox.assert_unchanged(&unchanged);
 
     let fixed = doctor(&sandbox, &["--fix"]);
-    assert_eq!(findings(&fixed), case.stays, "{}: {fixed}", case.broken);
+    assert_eq!(findings(&fixed), case.stays, "{}: {fixed}", case.name);
     assert_eq!(
         fixed.code,
         Some(i32::from(case.stays.iter().any(|found| found.starts_with("error"))))
     );
-    assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.broken);
-    assert!(ids(&sandbox).is_superset(&before), "no event is lost: {}", case.broken);
+    assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.name);
+    assert!(ids(&sandbox).is_superset(&before), "no event is lost: {}", case.name);
     if case.stays.iter().any(|stays| stays.starts_with("error")) {
         return;
     }
@@ -210,9 +267,9 @@ fn check(case: &Case) {
     sandbox.lattice(["comment", "LAT-1", "More", "--actor", ACTOR]).run().ok();
     let snapshot = fs::read(path(&sandbox, "tasks/T.json")).unwrap();
     sandbox.lattice(["rebuild", "--all"]).run().ok();
-    assert_eq!(fs::read(path(&sandbox, "tasks/T.json")).unwrap(), snapshot, "{}", case.broken);
-    assert!(ids(&sandbox).is_superset(&before), "{}", case.broken);
-    assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.broken);
+    assert_eq!(fs::read(path(&sandbox, "tasks/T.json")).unwrap(), snapshot, "{}", case.name);
+    assert!(ids(&sandbox).is_superset(&before), "{}", case.name);
+    assert_eq!(findings(&doctor(&sandbox, &[])), case.stays, "{}", case.name);
     assert!(sandbox.create("Next").starts_with("task_"));
 }
 
@@ -231,8 +288,8 @@ fn a_write_on_wreckage_loses_nothing() {
         let is_fine = !may_be_refused.iter().any(|found| case.found.contains(found));
         assert!(written.code == Some(0) || !is_fine, "{written}");
         sandbox.lattice(["doctor", "--fix"]).run().ok();
-        assert!(ids(&sandbox).is_superset(&before), "{}", case.broken);
-        assert_eq!(findings(&doctor(&sandbox, &[])), [""; 0], "{}", case.broken);
+        assert!(ids(&sandbox).is_superset(&before), "{}", case.name);
+        assert_eq!(findings(&doctor(&sandbox, &[])), [""; 0], "{}", case.name);
     }
 }
 

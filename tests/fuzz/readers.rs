@@ -9,7 +9,7 @@ use lattice::model::definition;
 use lattice::model::event::Event;
 use lattice::model::hooks::{hook_env, hooks_for};
 use lattice::model::json;
-use lattice::model::log_text::{flaws, mended};
+use lattice::model::log_text::{examine, mended};
 use lattice::model::policy::{claim_path, is_backward, last_reopening, valid_transitions};
 use lattice::model::reduce::{open_runs, replay};
 use lattice::model::usage::Total;
@@ -41,7 +41,7 @@ pub(crate) fn events(bytes: &[u8]) {
 
 /// A log that was mended keeps every event, and has nothing left to mend.
 fn log(bytes: &[u8]) {
-    drop(flaws(bytes));
+    drop(examine(bytes));
     let ended = [bytes, b"\n"].concat();
     let Some(mended) = mended(&ended) else { return };
     assert_eq!(self::mended(&mended.kept), None);

@@ -200,20 +200,32 @@ fn a_tools_terminal_that_hangs_up_takes_no_run_with_it() {
     GEMINI.assert_left_behind(&sandbox);
 }
 
-/// Gemini hides the user's configuration of git from its tools; without it a commit has no author.
+/// Gemini hides the user's configuration of git from its tools. Without it a commit has no author, and neither has one
+/// that a hook makes when the run has ended.
 #[test]
-fn a_worker_of_gemini_can_commit() {
+fn a_worker_of_gemini_and_its_hooks_see_the_users_git() {
     let sandbox = Sandbox::new();
     sandbox.sh("git config --unset user.name; git config --unset user.email; \
          git config --global user.name Bo; git config --global user.email bo@example.org");
     let command =
         "echo made > made && git add made && git commit -q -m Made && git log -1 --format=%an";
-    sandbox.worker("Work", json!({"command": command, "worktree": true}));
-    let script = "lattice worker run Work LAT-1 --json";
-    let (_, stdout, _) = Command::start(GEMINI.shell(&sandbox, script), &json!({})).ended();
-    let answer: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    let run = sandbox.run_of(&answer["data"]);
-    let end = run.ended();
-    assert_eq!((&end["type"], run.log().as_str()), (&json!("process_completed"), "Bo\n"), "{end}");
-    sandbox.assert_clean();
+    let told = sandbox.base.join("told").display().to_string();
+    let hook = format!("git config user.name > {told}");
+    sandbox.configure("hooks", json!({"on": {"process_completed": hook}}));
+    for (keep, expected) in [(json!([]), "Bo\n"), (json!(["GIT_CONFIG_*"]), "")] {
+        sandbox
+            .worker("Work", json!({"command": command, "worktree": true, "env": {"keep": keep}}));
+        let script = "lattice worker run Work LAT-1 --json";
+        let (_, stdout, _) = Command::start(GEMINI.shell(&sandbox, script), &json!({})).ended();
+        let answer: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        let run = sandbox.run_of(&answer["data"]);
+        let end = run.ended();
+        sandbox.assert_clean();
+        // What a definition keeps is kept, though it is gemini's.
+        assert_eq!(end["type"] == "process_completed", !expected.is_empty(), "{end}");
+        if !expected.is_empty() {
+            assert_eq!(run.log(), expected);
+            assert_eq!(dumped(&sandbox, "told"), expected);
+        }
+    }
 }

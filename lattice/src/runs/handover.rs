@@ -1,6 +1,6 @@
 //! Handing a run to `lattice-shim`: life lock as its stdin, a socket as its stdout, `ended` as its stderr.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::context::{COOKIE, Context};
 use super::directory::{LifeLock, RunDir};
 use crate::model::failure::{Code, Failure, Result};
 use crate::process::channel::{self, Channel};
-use crate::process::env::CLEANERS;
+use crate::process::env::{self, CLEANERS};
 use crate::process::spawn;
 
 /// The version that both binaries must have.
@@ -55,20 +55,38 @@ impl Role {
 /// Starts stage 0, which makes the supervisor nobody's child. The lock is the new process's alone as soon as this
 /// returns: the `Command`, which holds a copy, is dropped before the channel is read, or its EOF would never come.
 /// Nobody waits for stage 0: it may be stopped, and what counts is said on the channel.
-pub fn start(ctx: &Context, run: &RunDir, life: LifeLock, role: Role) -> Result<(Channel, Child)> {
+///
+/// `keep`: names that the definition keeps.
+pub fn start(
+    ctx: &Context,
+    run: &RunDir,
+    life: LifeLock,
+    role: Role,
+    keep: &[String],
+) -> Result<(Channel, Child)> {
     let (ours, theirs) =
         channel::pair().map_err(|error| Failure::io("cannot make a socket pair", error))?;
-    let stage0 = spawn_stage0(ctx, run, life, role, theirs)?;
+    let mut command = stage0(ctx, run, life, role, theirs);
+    for name in env::veiled(&ctx.caller_env, keep) {
+        command.env_remove(name);
+    }
+    let stage0 = command.spawn().map_err(|error| {
+        let message = format!("failed to start `{}`: {error}", ctx.shim.display());
+        Failure::new(Code::SpawnError, message)
+            .hint("install lattice-shim beside lattice, or name it in LATTICE_SHIM")
+    })?;
+    // With it goes the copy of the lock.
+    drop(command);
     Ok((Channel::new(ours), stage0))
 }
 
-fn spawn_stage0(
+fn stage0(
     ctx: &Context,
     run: &RunDir,
     life: LifeLock,
     role: Role,
     socket: std::os::fd::OwnedFd,
-) -> Result<Child> {
+) -> Command {
     use std::os::unix::process::CommandExt;
     let mut command = spawn::command(&ctx.shim);
     command.args(["stage0", role.name()]).arg(run.path());
@@ -80,9 +98,5 @@ fn spawn_stage0(
     for name in CLEANERS {
         command.env_remove(name);
     }
-    command.spawn().map_err(|error| {
-        let message = format!("failed to start `{}`: {error}", ctx.shim.display());
-        Failure::new(Code::SpawnError, message)
-            .hint("install lattice-shim beside lattice, or name it in LATTICE_SHIM")
-    })
+    command
 }

@@ -161,7 +161,7 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
         Ok(Verdict::Leave(why)) => left(id, task, &why),
         Ok(Verdict::Dead(facts)) => {
             let role = if forced { Role::FinishForced } else { Role::Finish };
-            match handover::start(ctx, run, life, role) {
+            match handover::start(ctx, run, life, role, &spec.env_keep) {
                 Ok((channel, _stage0)) => {
                     let reason =
                         serde_json::json!(facts.reason).as_str().unwrap_or_default().to_owned();

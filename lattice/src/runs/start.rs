@@ -98,14 +98,15 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     checked.spec.store = store::id(&ctx.layout)?;
     let run_id = checked.spec.run_id.clone();
     let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
-    let (mut channel, mut stage0) = match handover::start(ctx, &run, life, Role::Warden) {
-        Ok(started) => started,
-        Err(failure) => {
-            // Nothing was spawned, so the lock that `start` consumed is free and the directory nobody's.
-            drop(reap::remove(&run));
-            return Err(failure);
-        }
-    };
+    let (mut channel, mut stage0) =
+        match handover::start(ctx, &run, life, Role::Warden, &checked.spec.env_keep) {
+            Ok(started) => started,
+            Err(failure) => {
+                // Nothing was spawned, so the lock that `start` consumed is free and the directory nobody's.
+                drop(reap::remove(&run));
+                return Err(failure);
+            }
+        };
     let hello = match hear(&mut channel) {
         Ok(hello) => hello,
         Err(failure) => return Err(give_up(ctx, &run_id, channel, failure)),

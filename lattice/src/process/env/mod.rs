@@ -8,5 +8,5 @@ mod table;
 mod tests;
 
 pub use git_config::with_attached_gc;
-pub use rules::{Action, Rules, Variable, dropped_names, engine_env, explain};
+pub use rules::{Action, Rules, Variable, dropped_names, engine_env, explain, veiled};
 pub use table::{CLEANERS, GIT_LOCAL};

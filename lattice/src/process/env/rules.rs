@@ -160,6 +160,20 @@ fn by_table(name: &str, caller: &[Variable]) -> Action {
     action
 }
 
+/// Names by which the calling tool hides the user's own settings, for instance git's, from whatever it starts. Not only
+/// an engine does without them: a supervisor's git and its hooks are to see what the user has set.
+pub fn veiled<'a>(caller: &'a [Variable], keep: &[String]) -> Vec<&'a OsStr> {
+    let conditional = || TABLE.iter().filter(|rule| rule.when != When::Always);
+    let is_veil = |name: &str| {
+        conditional().any(|rule| {
+            holds(rule.when, caller) && rule.patterns.iter().any(|pattern| matches(pattern, name))
+        })
+    };
+    let is_kept = |name: &str| keep.iter().any(|pattern| matches(pattern, name));
+    let names = caller.iter().map(|(name, _)| name.as_os_str());
+    names.filter(|name| name.to_str().is_some_and(|name| is_veil(name) && !is_kept(name))).collect()
+}
+
 fn holds(when: When, caller: &[Variable]) -> bool {
     match when {
         When::Always => true,

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::sandbox::Sandbox;
-use crate::harness::waiting::{SOON, eventually};
+use crate::harness::waiting::{SOON, eventually, skipped};
 use crate::run_reap::reap;
 
 #[test]
@@ -81,6 +81,63 @@ fn s2_a_run_that_is_being_ended_is_shown_as_that_and_not_started_again() {
     git.tell("go");
     reaping.finish().ok();
     assert_eq!(run.ended()["data"]["reason"], "supervisor_lost");
+    sandbox.assert_clean();
+}
+
+/// Saving what a run has made may take long; its engine is gone by then, and is not shown as running.
+#[test]
+fn a_run_is_starting_in_its_setup_and_ending_while_its_work_is_saved() {
+    let sandbox = Sandbox::new();
+    let steps = ["write=precious:x", "connect=main", "wait"];
+    let setup = sandbox.fake_line(&["connect=setup", "wait"]);
+    sandbox.worker(
+        "Work",
+        json!({"command": sandbox.fake(&steps), "worktree": true, "setup": [setup]}),
+    );
+    sandbox.write(".git/info/attributes", "precious filter=hold\n");
+    let filter = sandbox.fake_line(&["connect=git", "wait", "exec=cat"]);
+    sandbox.git(["config", "filter.hold.clean", &filter]);
+    let run = sandbox.start("Work");
+    let state = || {
+        let rows = sandbox.lattice(["worker", "ps", "--json"]).run().ok().data();
+        rows[0]["state"].as_str().unwrap().to_owned()
+    };
+    let setup = sandbox.socket.peer("setup");
+    assert_eq!(state(), "starting");
+    setup.tell("exit 0");
+    let main = sandbox.socket.peer("main");
+    assert_eq!(state(), "running");
+    main.tell("exit 0");
+    let git = sandbox.socket.peer("git");
+    assert_eq!(state(), "ending");
+    sandbox.git(["config", "filter.hold.clean", "cat"]);
+    git.tell("go");
+    run.ended();
+    sandbox.assert_clean();
+}
+
+/// Its directory is closed to others: they see no supervisor, and that proves nothing.
+#[test]
+fn a_run_of_another_user_is_not_called_dead() {
+    let sandbox = Sandbox::new();
+    if !rustix::process::geteuid().is_root() {
+        skipped("a_run_of_another_user_is_not_called_dead", "needs root, to be two users");
+        return;
+    }
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let run = sandbox.start("Work");
+    let main = sandbox.socket.peer("main");
+    sandbox.sh("chmod a+x .. && chmod -R a+rX .lattice/tasks .lattice/events .lattice/logs");
+    let nobody = ["setpriv", "--reuid=65534", "--clear-groups"];
+    let listed = sandbox.lattice(["worker", "ps", "--json"]).through(nobody).run().ok().data();
+    assert_eq!(listed[0]["state"], "unsupervised");
+    let waiting = ["worker", "wait", run.id.as_str()];
+    let early = sandbox.lattice(waiting).arg("--timeout").arg("0").through(nobody).run();
+    early.exits(3);
+    let waiting = sandbox.lattice(waiting).through(nobody).start();
+    assert!(!waiting.process().dies_within(std::time::Duration::from_millis(300)));
+    main.tell("exit 0");
+    waiting.finish().ok();
     sandbox.assert_clean();
 }
 

@@ -211,6 +211,20 @@ fn a_report_is_kept_when_the_worker_fails() {
 }
 
 #[test]
+fn a_report_that_is_too_long_is_cut_and_the_record_says_so() {
+    let sandbox = Sandbox::new();
+    let command = "head -c 17000000 /dev/zero | tr '\\0' x >$LATTICE_REPORT";
+    sandbox.worker("Report", json!({"command": command, "artifact_role": "review"}));
+    let end = sandbox.run_to_end("Report");
+    assert_eq!(end["type"], "process_completed", "{end}");
+    let said = "the report is longer than 16 MiB; only its beginning is kept";
+    assert_eq!(end["data"]["report_cut"], said);
+    let (_, payload) = artifact(&sandbox, &end);
+    assert!(payload.len() == 16 << 20 && payload.iter().all(|byte| *byte == b'x'));
+    sandbox.assert_clean();
+}
+
+#[test]
 fn s9_a_report_that_is_no_plain_file_is_not_followed() {
     for script in [
         "mkfifo $LATTICE_REPORT",

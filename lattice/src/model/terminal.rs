@@ -35,6 +35,8 @@ pub fn started(spec: &Spec) -> Event {
 pub struct Remains {
     pub artifact: Option<ArtifactId>,
     pub report_missing: bool,
+    /// That not all of the report was kept.
+    pub report_cut: Option<String>,
     /// It is there, but nobody knows any more what in it is secret.
     pub report_withheld: bool,
     /// Where the report was copied to, below the project root; or why it was not.
@@ -97,6 +99,9 @@ pub fn terminal(
     }
     if remains.report_withheld {
         put("report_not_attached", json!("nobody knows any more what in it is secret"));
+    }
+    if let Some(why) = &remains.report_cut {
+        put("report_cut", json!(why));
     }
     match &remains.report_copy {
         None => {}

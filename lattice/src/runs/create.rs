@@ -1,5 +1,6 @@
 //! The run directory: made whole and locked under a name that is nobody's, then renamed into view.
 
+use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -25,7 +26,7 @@ pub fn directory(layout: &Layout, spec: &Spec) -> Result<(RunDir, LifeLock)> {
         let run = RunDir::at(layout.run_dir(&spec.run_id));
         fs_err::rename(draft.path(), run.path())?;
         replace::sync_dir(&runs)?;
-        if is_at(&life.lock, &run.lock()) { Ok((run, life)) } else { Err(collected(&run)) }
+        if is_at(&life.lock, &run.lock()) { Ok((run, life)) } else { Err(taken(run.path())) }
     });
     if made.is_err() {
         drop(delete::delete_tree(draft.path()));
@@ -33,9 +34,9 @@ pub fn directory(layout: &Layout, spec: &Spec) -> Result<(RunDir, LifeLock)> {
     made
 }
 
-/// A collector has taken it for garbage while this process slept between two of the steps above.
-fn collected(run: &RunDir) -> Failure {
-    let message = format!("{} was removed while it was being made", run.path().display());
+/// A collector has taken it for garbage while this process slept between two of its steps.
+fn taken(path: &Path) -> Failure {
+    let message = format!("{} was removed while it was being made", path.display());
     Failure::new(Code::IoError, message).hint("run the command again")
 }
 
@@ -65,11 +66,14 @@ fn make_private(path: &Path) -> Result<()> {
 
 fn locked(path: &Path) -> Result<std::fs::File> {
     let file = new_file(path)?.into_file();
-    file.try_lock().map_err(|error| {
-        Failure::io(format_args!("failed to lock `{}`", path.display()), error)
-            .hint("put the project on a file system with flock(2), which runs need")
-    })?;
-    Ok(file)
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(taken(path)),
+        Err(TryLockError::Error(error)) => {
+            Err(Failure::io(format_args!("failed to lock `{}`", path.display()), error)
+                .hint("put the project on a file system with flock(2), which runs need"))
+        }
+    }
 }
 
 /// Space for the record of the end (fallocate(2)), or zeros where the file system cannot promise space.

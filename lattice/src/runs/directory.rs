@@ -169,6 +169,12 @@ impl RunDir {
         Ok(Take::Taken(LifeLock { lock, ended }))
     }
 
+    /// Whether it is another user's, who alone may look.
+    pub fn is_closed(&self) -> bool {
+        let opened = fs_err::File::open(self.lock());
+        opened.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Whether its end is being written, by a supervisor or by a reaper.
     pub fn is_ending(&self) -> bool {
         let files = [self.terminal(), self.reaper()];

@@ -13,8 +13,9 @@ use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
 use crate::model::outcome::EndedBy;
 use crate::model::reduce::OpenRun;
-use crate::model::run::{Spec, Supervisors};
+use crate::model::run::{Engine, Spec, Supervisors};
 use crate::model::time;
+use crate::process::identity::{self, Presence};
 use crate::storage::task;
 
 /// What an open run is doing.
@@ -27,7 +28,7 @@ pub enum State {
     Ending,
     /// Both supervisors are dead; the next reaper ends it.
     Dead,
-    /// Open in the log, but of another machine or tool: nobody here can end it by itself.
+    /// Open in the log, but of another machine, user or tool: nobody here can end it by itself.
     Unsupervised,
     Ended,
 }
@@ -109,7 +110,7 @@ fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {
         short_id: None,
         title: String::new(),
         archived: false,
-        state: state(&directory, engine.is_some()),
+        state: state(&directory, engine.as_ref()),
         remaining: limit.zip(age).map(|(limit, age)| limit.saturating_sub(age)),
         age,
         engine_pid: engine.map(|engine| engine.pid),
@@ -126,20 +127,24 @@ fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {
 /// What a run that is open in a log is doing.
 pub fn state_of(ctx: &Context, run: &RunId) -> State {
     let directory = RunDir::at(ctx.layout.run_dir(run));
-    state(&directory, directory.engine_identity().is_some())
+    state(&directory, directory.engine_identity().as_ref())
 }
 
-fn state(directory: &RunDir, has_engine: bool) -> State {
-    if !directory.exists() {
-        State::Unsupervised
-    } else if !directory.is_held() {
-        State::Dead
-    } else if directory.is_ending() {
-        State::Ending
-    } else if has_engine {
-        State::Running
-    } else {
-        State::Starting
+/// The commands of its setup belong to the start. An engine that is gone has nothing left but its end, however long
+/// saving its work takes.
+fn state(directory: &RunDir, engine: Option<&Engine>) -> State {
+    if !directory.exists() || directory.is_closed() {
+        return State::Unsupervised;
+    }
+    if !directory.is_held() {
+        return State::Dead;
+    }
+    let engine = engine.filter(|engine| engine.output_from.is_some());
+    match engine.map(|engine| identity::presence(&engine.identity())) {
+        _ if directory.is_ending() => State::Ending,
+        None => State::Starting,
+        Some(Presence::Gone) => State::Ending,
+        Some(Presence::Alive | Presence::Invisible) => State::Running,
     }
 }
 
@@ -201,7 +206,7 @@ pub fn view(ctx: &Context, run: &RunId) -> Result<View> {
             .and_then(|name| name.as_str())
             .unwrap_or_default()
             .to_owned(),
-        state: if ended.is_some() { State::Ended } else { state(&directory, engine.is_some()) },
+        state: if ended.is_some() { State::Ended } else { state(&directory, engine.as_ref()) },
         supervisor: directory.supervisors().or_else(|| record.and_then(|record| record.supervisor)),
         log_bytes: fs_err::metadata(&log_path).ok().map(|metadata| metadata.len()),
         run: run.clone(),

@@ -20,6 +20,9 @@ const LET_GO: Duration = Duration::from_secs(1);
 /// While a reaper holds a dead run without its `ended`: bounded by the reaper's own limits.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// Of another user's run only the log can be looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Waits for the terminal event. `wanted` is asked at every tick, and its `false` ends the wait as interrupted.
 pub fn wait(
     ctx: &Context,
@@ -51,7 +54,7 @@ pub fn wait(
             )
             .hint(format!("if it is over: lattice worker fail {run}")));
         }
-        pause(run, deadline, wanted)?;
+        pause(if directory.is_closed() { LOOK } else { RETRY }, run, deadline, wanted)?;
     }
 }
 
@@ -90,9 +93,21 @@ fn until_released(
     }
 }
 
-fn pause(run: &RunId, deadline: Option<Instant>, wanted: &mut dyn FnMut() -> bool) -> Result<()> {
-    thread::sleep(RETRY.min(remaining(deadline)));
-    still_wanted(run, deadline, wanted)
+fn pause(
+    time: Duration,
+    run: &RunId,
+    deadline: Option<Instant>,
+    wanted: &mut dyn FnMut() -> bool,
+) -> Result<()> {
+    let until = Instant::now() + time.min(remaining(deadline));
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return still_wanted(run, deadline, wanted);
+        }
+        thread::sleep(TICK.min(left));
+        still_wanted(run, deadline, wanted)?;
+    }
 }
 
 fn still_wanted(

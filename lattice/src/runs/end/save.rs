@@ -23,6 +23,8 @@ use crate::storage::{delete, replace};
 
 /// A longer report is cut: it is committed with the repository.
 const REPORT_LIMIT: u64 = 16 * 1024 * 1024;
+/// Longer than any secret that is looked for.
+const CUT_MARGIN: u64 = 64 * 1024;
 /// What of the log is looked at for the tail in the record.
 const TAIL_WINDOW: u64 = 64 * 1024;
 
@@ -137,6 +139,7 @@ fn report(end: &End<'_>, facts: &Facts, remains: &mut Remains) {
         if let (Some(bytes), Some(veil)) = (&mut bytes, mask.veil()) {
             veil.hide(bytes);
         }
+        remains.report_cut = bytes.as_mut().and_then(cut);
         remains.report_copy =
             bytes.as_deref().and_then(|bytes| report_copy::write(end.spec, bytes));
         bytes.map(|bytes| attach(end, &bytes)).transpose()
@@ -152,11 +155,21 @@ fn report(end: &End<'_>, facts: &Facts, remains: &mut Remains) {
     }
 }
 
-/// The file that the engine wrote, else its last message if that is its report. `None`: nothing, or nothing in it.
+/// The file that the engine wrote, else its last message if that is its report; some more than may be kept, so
+/// that a secret at that place is hidden before it is cut. `None`: nothing, or nothing in it.
 fn found_report(end: &End<'_>, facts: &Facts) -> Result<Option<Vec<u8>>> {
-    let bytes = untrusted::read(&end.run.report(), REPORT_LIMIT)?;
+    let bytes = untrusted::read(&end.run.report(), REPORT_LIMIT + CUT_MARGIN)?;
     let bytes = bytes.filter(|bytes| !bytes.trim_ascii().is_empty());
     Ok(bytes.or_else(|| last_message(end, facts)))
+}
+
+/// Leaves what may be kept of a report, and says what that is.
+fn cut(bytes: &mut Vec<u8>) -> Option<String> {
+    let limit = usize::try_from(REPORT_LIMIT).expect("it fits an address");
+    (bytes.len() > limit).then(|| {
+        bytes.truncate(limit);
+        format!("the report is longer than {} MiB; only its beginning is kept", REPORT_LIMIT >> 20)
+    })
 }
 
 /// Of an engine that did its work: one that failed said something else.

@@ -20,13 +20,17 @@ use lattice::runs::examine::{self, Verdict};
 use lattice::runs::reap;
 use lattice::runs::{secrets, spare, store};
 
+use nix::unistd::alarm;
+
 use crate::loops::Loop;
 use crate::seat::{self, Seat};
+use crate::shim::END_LIMIT;
 
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(directory: &Path, forced: bool) -> Result<()> {
     let (seat, caller) = seat::take(directory)?;
+    bound_own_life(&seat);
     // `ps` says "ending" from here on. A full disk does not let it be written, and must not stop the end.
     drop(seat.publish_as(&identity::own(), "reaper.json"));
     let answer = match finish(&seat, forced) {
@@ -36,6 +40,13 @@ pub(crate) fn run(directory: &Path, forced: bool) -> Result<()> {
     };
     say(&caller, &answer);
     Ok(())
+}
+
+/// Nobody stands behind a finisher. One that hangs dies of SIGALRM, its lock falls, and the next caller begins again:
+/// each step of the end may be cut off and repeated.
+fn bound_own_life(seat: &Seat) {
+    let limit = END_LIMIT + Duration::from_millis(seat.spec.end_limit_ms);
+    alarm::set(u32::try_from(limit.as_secs()).unwrap_or(u32::MAX));
 }
 
 /// A caller that has lost its patience is gone, and nobody else is to be told.

@@ -35,7 +35,7 @@ const KILL: i32 = Signal::SIGKILL as i32;
 const WORKTREE_LIMIT: Duration = Duration::from_hours(1);
 
 /// Salvage of a very big worktree, and the retries of a log that is full or locked.
-const END_LIMIT: Duration = Duration::from_hours(1);
+pub(crate) const END_LIMIT: Duration = Duration::from_hours(1);
 
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut warden) = seat::take(directory)?;

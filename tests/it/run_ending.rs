@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use fs_err as fs;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::harness::process::Process;
 use crate::harness::sandbox::Sandbox;
+use crate::harness::strace;
 use crate::harness::waiting::{SOON, eventually, skipped};
 use crate::run_reap::reap;
 
@@ -138,6 +140,42 @@ fn a_run_of_another_user_is_not_called_dead() {
     assert!(!waiting.process().dies_within(std::time::Duration::from_millis(300)));
     main.tell("exit 0");
     waiting.finish().ok();
+    sandbox.assert_clean();
+}
+
+/// Nobody watches the one who ends a run for its dead supervisors, so it has a limit of its own.
+#[test]
+fn a_finisher_that_hangs_is_ended_and_another_one_begins() {
+    let sandbox = Sandbox::new();
+    if !strace::available(&sandbox) {
+        skipped("a_finisher_that_hangs_is_ended_and_another_one_begins", "needs strace");
+        return;
+    }
+    let steps = ["write=precious:x", "connect=main", "wait"];
+    sandbox.worker("Work", json!({"command": sandbox.fake(&steps), "worktree": true}));
+    sandbox.write(".git/info/attributes", "precious filter=hold\n");
+    let filter = sandbox.fake_line(&["connect=git", "wait", "exec=cat"]);
+    sandbox.git(["config", "filter.hold.clean", &filter]);
+    let run = sandbox.start("Work");
+    run.lose_supervisors(&sandbox.socket.peer("main"));
+    let trace = sandbox.base.join("alarm").display().to_string();
+    let traced = ["strace", "-f", "-e", "trace=alarm,setitimer", "-o", &trace];
+    let reaping = sandbox.lattice(["worker", "reap"]).through(traced).start();
+    let git = sandbox.socket.peer("git");
+    // `end_limit_seconds` of the configuration, and an hour.
+    let told = fs::read_to_string(&trace).unwrap();
+    assert!(told.contains("alarm(3900)") || told.contains("tv_sec=3900"), "{told}");
+    let text = fs::read_to_string(run.directory().join("reaper.json")).unwrap();
+    let reaper: Value = serde_json::from_str(&text).unwrap();
+    let finisher = Process::open(i32::try_from(reaper["pid"].as_i64().unwrap()).unwrap()).unwrap();
+    finisher.signal(Signal::ALARM);
+    finisher.wait_dead(SOON);
+    // A program of the user's that hangs may outlive git; strace waits for it.
+    git.kill();
+    drop(reaping.finish());
+    sandbox.git(["config", "filter.hold.clean", "cat"]);
+    reap(&sandbox);
+    assert_eq!(run.terminal().unwrap()["data"]["reason"], "supervisor_lost");
     sandbox.assert_clean();
 }
 

@@ -60,9 +60,9 @@ fn m17_trash_that_is_another_users_is_named() {
         return skipped(name, "only root can give a file away");
     }
     let sandbox = Sandbox::new();
-    let steps = ["mkdir=theirs", "write=theirs/file:x", "connect=main", "wait"];
-    let definition =
-        json!({"command": sandbox.fake(&steps), "worktree": true, "on_changes": "discard"});
+    let fake = sandbox.fake_line(&["mkdir=theirs", "write=theirs/file:x", "connect=main", "wait"]);
+    let script = format!("mkdir -p closed/deep && chmod 555 closed && exec {fake}");
+    let definition = json!({"command": script, "worktree": true, "on_changes": "discard"});
     sandbox.worker("Work", definition);
     // Root deletes everything, unless it gives up its capabilities.
     let powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
@@ -75,6 +75,8 @@ fn m17_trash_that_is_another_users_is_named() {
     let end = run.ended();
     assert_eq!(end["type"], "process_completed", "{end}");
     sandbox.assert_left(&["worktree .trash-"]);
+    let left = sandbox.sh("cd .lattice/worktrees/.trash-* && find . -type d").stdout;
+    assert_eq!(left, ".\n./theirs\n", "what was only closed is opened, and gone");
     let found = sandbox.lattice(["doctor", "--json"]).run().ok();
     let finding = &found.data()["findings"][0];
     assert_eq!(finding["check"], "leftover", "{found}");

@@ -22,7 +22,9 @@ fn f8_the_cli_killed_at_any_moment_of_the_start() {
     if !strace::available(&sandbox) {
         return skipped("f8_the_cli_killed_at_any_moment_of_the_start", "no strace");
     }
-    sandbox.worker("Quick", json!({"command": "exit 3", "worktree": true}));
+    let ran = sandbox.base.join("ran");
+    let script = format!("echo $LATTICE_STARTED_EVENT_ID >> {}; exit 3", ran.display());
+    sandbox.worker("Quick", json!({"command": script, "worktree": true}));
     let start = || sandbox.lattice(["worker", "run", "Quick", "LAT-1"]);
     let (finished, moments) = strace::moments(&sandbox, start());
     finished.ok();
@@ -44,7 +46,12 @@ fn f8_the_cli_killed_at_any_moment_of_the_start() {
     println!("of {died} killed calls {began} had started a run");
     assert!(died >= SAMPLE * 3 / 4, "a campaign that kills nobody proves nothing");
     assert!(began > 0, "some moments are late enough for a run to go on");
-    for (_, ends) in sandbox.runs_of(&sandbox.task).into_values() {
+    let runs = sandbox.runs_of(&sandbox.task);
+    let worked = fs_err::read_to_string(ran).unwrap();
+    for run in worked.lines() {
+        assert!(runs.contains_key(run), "{run} worked, and no event tells of it");
+    }
+    for (_, ends) in runs.into_values() {
         assert_eq!(
             ends[0]["data"]["exit_code"], 3,
             "a run that goes on is a whole run: {}",

@@ -97,6 +97,31 @@ fn f7_the_end_of_one_worker_starts_the_next() {
     assert_eq!(sandbox.assert_runs_ended(), 2);
 }
 
+/// The warden inherits all that the shim has left, and ends it: but not a run that a hook has started.
+#[test]
+fn f7_a_run_that_a_hook_has_started_outlives_the_shim() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("First", json!({"command": "true", "worktree": true}));
+    sandbox.fake_worker("Second", &["connect=second", "wait"]);
+    let hook = sandbox.fake_line(&["connect=hook", "wait"]);
+    let script = format!(
+        "grep -q '\"process_type\":\"First\"' && {{ lattice worker run Second $LATTICE_TASK_ID; {hook}; }}"
+    );
+    sandbox.configure("hooks", json!({"on": {"process_completed": script}}));
+    let first = sandbox.start("First");
+    let second = sandbox.socket.peer("second");
+    let hook = sandbox.socket.peer("hook");
+    hook.ancestor(" shim ").kill();
+    // It was cut off, so it runs once more, and is told that the second run is there.
+    let again = sandbox.socket.peer("hook");
+    assert!(hook.is_dead() && !second.is_dead());
+    again.tell("exit 0");
+    second.tell("exit 0");
+    assert_eq!(first.ended()["type"], "process_completed");
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 2);
+}
+
 #[test]
 fn a_hook_may_start_the_same_worker_again() {
     let sandbox = Sandbox::new();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::agent::Command;
 use crate::harness::binaries;
+use crate::harness::engines::stream;
 use crate::harness::run::Run;
 use crate::harness::sandbox::{ACTOR, Sandbox};
 use crate::harness::waiting::{SOON, eventually};
@@ -20,11 +21,13 @@ fn shipped_json(name: &str) -> Value {
     serde_json::from_slice(&fs::read(shipped(name)).unwrap()).unwrap()
 }
 
-/// A project with the worker that the examples start.
+/// A project with the worker that the examples start, as it is shipped too, and a stand-in for its agent.
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
-    let command = sandbox.fake(&["connect=main", "wait"]);
-    sandbox.worker("CodeReviewLite", json!({"command": command, "worktree": true}));
+    sandbox.lattice(["worker", "add", "CodeReviewLite"]).run().ok();
+    sandbox.commit("Add a worker");
+    let fine = format!("cat={}", stream("claude-fine"));
+    sandbox.install("claude", &["connect=main", "wait", &fine, "exit=0"]);
     sandbox
 }
 
@@ -68,8 +71,10 @@ fn run_at_head(sandbox: &Sandbox) -> Run<'_> {
 #[track_caller]
 fn ends(sandbox: &Sandbox) {
     let run = run_at_head(sandbox);
-    sandbox.socket.peer("main").tell("exit 0");
-    assert_eq!(run.ended()["type"], "process_completed");
+    sandbox.socket.peer("main").tell("go");
+    let end = run.ended();
+    assert_eq!(end["type"], "process_completed", "{end}");
+    assert!(end["data"]["artifact_id"].is_string(), "its review is attached: {end}");
 }
 
 /// The hook's own work behind git's back is over: it says how it went.
@@ -130,7 +135,7 @@ fn without_lattice_a_commit_is_a_commit() {
 #[test]
 fn without_the_worker_a_commit_is_a_commit() {
     let sandbox = with_git_hook();
-    sandbox.sh("rm workers/codereviewlite.json");
+    sandbox.sh("rm workers/CodeReviewLite.json");
     sandbox.git(["commit", "-q", "-a", "-m", "Remove the worker of LAT-1"]);
     eventually_logged(&sandbox, "CodeReviewLite");
     eventually_logged(&sandbox, "Error: ");

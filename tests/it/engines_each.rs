@@ -240,7 +240,7 @@ fn leaves_tools_behind_that_are_in_sessions_of_their_own(engine: &str) {
 
 fn hangs_on_after_its_result(engine: &str) {
     let sandbox = Sandbox::new();
-    let steps = ["ignore=TERM", "spawn-setsid=tool", &fine(engine), "connect=main", "wait"];
+    let steps = ["ignore=TERM", "spawn-setsid=tool", "connect=main", "wait", &fine(engine), "wait"];
     sandbox.install(engine, &steps);
     sandbox.agent(
         engine,
@@ -248,6 +248,7 @@ fn hangs_on_after_its_result(engine: &str) {
     );
     let run = sandbox.start("Agent");
     let (main, tool) = (sandbox.socket.peer("main"), sandbox.socket.peer("tool"));
+    main.tell("go");
     let end = run.ended();
     assert_completed(&end);
     assert!(main.is_dead() && tool.is_dead());
@@ -264,15 +265,16 @@ fn ignores_signals_behind_a_wrapper(engine: &str) {
     let steps =
         ["ignore=TERM,INT,HUP", "spawn-child=real", "spawn-setsid=tool", "connect=wrapper", "wait"];
     sandbox.install(engine, &steps);
-    sandbox.agent(engine, &json!({"timeout_minutes": 0.01, "grace_seconds": 0.2}));
+    sandbox.agent(engine, &json!({"grace_seconds": 0.2}));
     let run = sandbox.start("Agent");
     let peers = ["real", "tool", "wrapper"].map(|name| sandbox.socket.peer(name));
+    sandbox.lattice(["worker", "stop", &run.id]).run().exits(0);
     let end = run.ended();
     assert!(peers.iter().all(|peer| peer.is_dead()), "{end}");
     let data = &end["data"];
     assert_eq!(
-        (&data["reason"], &data["signal"], &data["swept"], &data["class"]),
-        (&json!("timed_out"), &json!(9), &json!(2), &json!("timeout"))
+        (&data["reason"], &data["signal"], &data["swept"]),
+        (&json!("stopped"), &json!(9), &json!(2))
     );
     sandbox.assert_clean();
 }

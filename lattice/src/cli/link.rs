@@ -21,6 +21,18 @@ Examples:
   lattice link LAT-42 blocks LAT-43 --actor human:ana
   lattice link LAT-42 subtask_of LAT-7 --note \"the parser part\" --actor human:ana")]
 pub(crate) struct LinkArgs {
+    #[command(flatten)]
+    relation: RelationArgs,
+    /// More about it
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// What both commands about relationships are given.
+#[derive(Debug, Args)]
+pub(crate) struct RelationArgs {
     /// Short ID (LAT-42) or full ID of the task
     #[arg(value_name = "TASK")]
     task: String,
@@ -30,17 +42,19 @@ pub(crate) struct LinkArgs {
     /// Short ID or full ID of the other task
     #[arg(value_name = "TARGET")]
     target: String,
-    /// More about it
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-    #[command(flatten)]
-    write: WriteArgs,
+}
+
+impl RelationArgs {
+    /// The task, the type and the other task.
+    pub(crate) fn parts(&self, change: &Change<'_>) -> Result<(TaskId, String, TaskId)> {
+        let (task, target) = (change.task(&self.task)?, change.task(&self.target)?);
+        Ok((task, one_of("type of relationship", &self.kind, &TYPES)?, target))
+    }
 }
 
 pub(crate) fn link(session: &Session, args: &LinkArgs) -> Result<()> {
     let change = Change::new(session, &args.write)?;
-    let (task, target) = (change.task(&args.task)?, change.task(&args.target)?);
-    let kind = one_of("type of relationship", &args.kind, &TYPES)?;
+    let (task, kind, target) = args.relation.parts(&change)?;
     check_target(&change.layout, &task, &target)?;
     let txn = change.begin(&task)?;
     if has_relationship(txn.snapshot(), &kind, target.as_str()) {
@@ -48,7 +62,7 @@ pub(crate) fn link(session: &Session, args: &LinkArgs) -> Result<()> {
         let message = format!("{id} has the relationship {kind} to {target} already");
         return Err(Failure::new(Code::Conflict, message).hint(format!(
             "lattice unlink {id} {kind} {}    (first, to change its note)",
-            args.target
+            args.relation.target
         )));
     }
     let mut data = Map::new();

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 
 use lattice::model::event::RELATIONSHIP_REMOVED;
 use lattice::model::failure::{Code, Failure, Result};
-use lattice::model::relationship::{TYPES, has_relationship};
+use lattice::model::relationship::has_relationship;
 
-use super::change::{Change, one_of};
+use super::change::Change;
 use super::identity::{WriteArgs, now};
+use super::link::RelationArgs;
 use super::session::Session;
 
 /// Take back what `link` said
@@ -17,23 +18,15 @@ use super::session::Session;
 Examples:
   lattice unlink LAT-42 blocks LAT-43 --actor human:ana")]
 pub(crate) struct UnlinkArgs {
-    /// Short ID (LAT-42) or full ID of the task
-    #[arg(value_name = "TASK")]
-    task: String,
-    /// blocks, depends_on, duplicate_of, related_to, spawned_by, subtask_of or supersedes
-    #[arg(value_name = "TYPE")]
-    kind: String,
-    /// Short ID or full ID of the other task
-    #[arg(value_name = "TARGET")]
-    target: String,
+    #[command(flatten)]
+    relation: RelationArgs,
     #[command(flatten)]
     write: WriteArgs,
 }
 
 pub(crate) fn unlink(session: &Session, args: &UnlinkArgs) -> Result<()> {
     let change = Change::new(session, &args.write)?;
-    let (task, target) = (change.task(&args.task)?, change.task(&args.target)?);
-    let kind = one_of("type of relationship", &args.kind, &TYPES)?;
+    let (task, kind, target) = args.relation.parts(&change)?;
     let txn = change.begin(&task)?;
     if !has_relationship(txn.snapshot(), &kind, target.as_str()) {
         let id = txn.snapshot().display_id();

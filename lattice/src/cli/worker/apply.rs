@@ -5,11 +5,10 @@ use serde_json::json;
 
 use lattice::model::failure::Result;
 use lattice::process::bounded::Bounded;
-use lattice::runs::query;
 use lattice::runs::work::{self, Applied};
 
+use super::left::left;
 use crate::cli::progress::Progress;
-use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 use crate::render::plural::count;
 
@@ -30,12 +29,8 @@ pub(crate) struct ApplyArgs {
 }
 
 pub(crate) fn apply(session: &Session, args: &ApplyArgs) -> Result<()> {
-    let ctx = context(session, &session.layout()?);
-    reap_dead(session, &ctx);
-    let run = query::find_of_task_or_run(&ctx, &args.target, true)?;
-    let view = query::view(&ctx, &run)?;
-    let found = work::find(&ctx, &view, &mut Bounded)?;
-    session.out.warn_all(found.notes);
+    let (ctx, view, found) = left(session, &args.target)?;
+    let run = &view.run;
     let Some(work) = found.work else {
         let data = json!({"run": run.as_str(), "branch": found.repository.branch(), "head": null,
             "commits": [], "skipped": 0, "files": []});

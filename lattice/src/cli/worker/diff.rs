@@ -11,11 +11,10 @@ use lattice::git::repository::Repository;
 use lattice::git::salvage::preserved_ref;
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::bounded::Bounded;
-use lattice::runs::query::{self, View};
-use lattice::runs::work;
+use lattice::runs::query::View;
 
+use super::left::left;
 use crate::cli::out::Form;
-use crate::cli::runs::{context, reap_dead};
 use crate::cli::session::Session;
 
 /// Show what a run has changed
@@ -38,12 +37,8 @@ pub(crate) struct DiffArgs {
 }
 
 pub(crate) fn diff(session: &Session, args: &DiffArgs) -> Result<()> {
-    let ctx = context(session, &session.layout()?);
-    reap_dead(session, &ctx);
-    let run = query::find_of_task_or_run(&ctx, &args.target, true)?;
-    let view = query::view(&ctx, &run)?;
-    let found = work::find(&ctx, &view, &mut Bounded)?;
-    session.out.warn_all(found.notes);
+    let (_, view, found) = left(session, &args.target)?;
+    let run = &view.run;
     match (session.out.form(), &found.work) {
         (Form::Json, work) => {
             let data = as_json(&view, &found.repository, work.as_ref(), args.stat)?;

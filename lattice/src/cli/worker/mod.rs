@@ -10,6 +10,7 @@ mod duration;
 mod env;
 mod fail;
 mod lay;
+mod left;
 mod list;
 mod logs;
 mod new;

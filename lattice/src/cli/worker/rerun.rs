@@ -1,17 +1,16 @@
 //! `lattice worker rerun`
 
 use clap::Args;
-use serde_json::Value;
 
 use lattice::model::failure::Result;
 use lattice::process::bounded::Bounded;
 use lattice::runs::query;
 use lattice::runs::rerun as again;
 
-use super::run::{as_json, to_the_end};
+use super::run::tell;
+use crate::cli::progress::Progress;
 use crate::cli::runs::context;
 use crate::cli::session::Session;
-use crate::render;
 
 /// Start a run again
 ///
@@ -38,14 +37,9 @@ pub(crate) fn rerun(session: &Session, args: &RerunArgs) -> Result<()> {
     let ctx = context(session, &session.layout()?);
     let run = query::find_of_task_or_run(&ctx, &args.target, true)?;
     let view = query::view(&ctx, &run)?;
+    let progress = Progress::new(session, format!("starting {} again", view.worker));
     let started = again::rerun(&ctx, &view, &mut Bounded)?;
+    drop(progress);
     session.out.warn_all(started.notes.clone());
-    if args.wait || args.follow {
-        return to_the_end(session, &ctx, &started, args.follow);
-    }
-    session.out.answer(
-        Value::Object(as_json(&started)),
-        &started.run,
-        render::worker::started(&started),
-    )
+    tell(session, &ctx, &started, (args.wait, args.follow))
 }

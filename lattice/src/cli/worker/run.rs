@@ -90,23 +90,25 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
     for note in &started.notes {
         session.out.warn(note);
     }
-    if args.wait || args.follow {
-        return to_the_end(session, &ctx, &started, args.follow);
-    }
-    session.out.answer(
-        Value::Object(as_json(&started)),
-        &started.run,
-        render::worker::started(&started),
-    )
+    tell(session, &ctx, &started, (args.wait, args.follow))
 }
 
-/// Waits for the end of what was started, and shows its output meanwhile if that is wanted.
-pub(super) fn to_the_end(
+/// Answers what was started, or waits for its end.
+pub(super) fn tell(
     session: &Session,
     ctx: &Context,
     started: &Started,
-    follow: bool,
+    (wait, follow): (bool, bool),
 ) -> Result<()> {
+    if wait || follow {
+        return to_the_end(session, ctx, started, follow);
+    }
+    let data = Value::Object(as_json(started));
+    session.out.answer(data, &started.run, render::worker::started(started))
+}
+
+/// Waits for the end of what was started, and shows its output meanwhile if that is wanted.
+fn to_the_end(session: &Session, ctx: &Context, started: &Started, follow: bool) -> Result<()> {
     let form = session.out.form();
     match form {
         Form::Human => session.out.line(render::worker::started(started))?,
@@ -131,7 +133,7 @@ pub(super) fn to_the_end(
     }
 }
 
-pub(super) fn as_json(started: &Started) -> Map<String, Value> {
+fn as_json(started: &Started) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("worker".to_owned(), started.worker.as_str().into());
     map.insert("task_id".to_owned(), started.task.as_str().into());

@@ -35,24 +35,65 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
     for below in &spec.copy {
         copy(&spec.project_root.join(below), &make_room(spec, below)?, helpers)?;
     }
+    for below in &spec.include {
+        complete(spec, below, helpers)?;
+    }
     for below in &spec.link {
         fs_err::os::unix::fs::symlink(spec.project_root.join(below), make_room(spec, below)?)?;
     }
     Ok(())
 }
 
-fn make_room(spec: &Spec, below: &Path) -> Result<PathBuf> {
-    let target = spec.cwd.join(below);
-    if let Some(parent) = target.parent() {
-        fs_err::create_dir_all(parent)?;
+/// Copies what the commit has not: it is what the run is about. What has gone since the start is not missed.
+fn complete(spec: &Spec, below: &Path, helpers: &mut dyn Helpers) -> Result<()> {
+    let from = spec.project_root.join(below);
+    let (Ok(there), here) =
+        (fs_err::symlink_metadata(&from), fs_err::symlink_metadata(spec.cwd.join(below)))
+    else {
+        return Ok(());
+    };
+    match here {
+        Err(_) => copy(&from, &make_room(spec, below)?, helpers),
+        Ok(here) if here.is_dir() && there.is_dir() => {
+            let mut children = fs_err::read_dir(&from)?;
+            children.try_for_each(|child| complete(spec, &below.join(child?.file_name()), helpers))
+        }
+        Ok(_) => Ok(()),
     }
-    Ok(target)
+}
+
+/// Makes the directories that a path needs. A link in the commit could lead out of the worktree: nothing is put
+/// behind one.
+fn make_room(spec: &Spec, below: &Path) -> Result<PathBuf> {
+    let mut directory = spec.cwd.clone();
+    for part in below.parent().into_iter().flatten() {
+        directory.push(part);
+        let found = fs_err::symlink_metadata(&directory);
+        if found.is_ok_and(|found| found.is_symlink()) {
+            let message = format!(
+                "cannot put {} into the worktree: {} is a link there",
+                below.display(),
+                directory.display()
+            );
+            return Err(Failure::new(Code::WorktreeError, message));
+        }
+    }
+    fs_err::create_dir_all(&directory)?;
+    Ok(spec.cwd.join(below))
 }
 
 /// By cp(1): modes, times and links as they are, clones where the file system has them, and a stop is heard.
 fn copy(from: &Path, to: &Path, helpers: &mut dyn Helpers) -> Result<()> {
     let mut cp = spawn::command("cp");
-    cp.arg("-a").arg("--").arg(from).arg(to);
+    cp.arg("-a").arg("--");
+    // Into a directory that the commit has, and not below it.
+    let into = to.is_dir() && !to.is_symlink() && from.is_dir();
+    if into {
+        cp.arg(from.join("."));
+    } else {
+        cp.arg(from);
+    }
+    cp.arg(to);
     let output = helpers.run(cp, None, COPY_LIMIT)?;
     if output.success() {
         return Ok(());

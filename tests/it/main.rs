@@ -115,6 +115,8 @@ mod run_hooks;
 mod run_idle;
 /// Calls from inside an agent's sandbox, and from a container.
 mod run_in_sandbox;
+/// `.worktreeinclude`.
+mod run_include;
 /// What a worker has inside: environment, CLI, report; and what it may wreck.
 mod run_inside;
 /// Kills at system calls, by strace.

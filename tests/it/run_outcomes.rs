@@ -231,3 +231,26 @@ fn setup_commands_run_first_and_their_failure_is_the_end() {
     assert!(sandbox.socket.others().is_empty(), "the engine was not started");
     assert_facts(&sandbox, &end);
 }
+
+#[test]
+fn setup_has_a_limit_of_its_own() {
+    let sandbox = Sandbox::new();
+    let hang = sandbox.fake_line(&["connect=main", "spawn-setsid=tool", "ignore=TERM", "wait"]);
+    sandbox.worker(
+        "Slow",
+        json!({"command": sandbox.fake(&["connect=never"]), "worktree": true, "setup": [hang],
+               "setup_timeout_minutes": 0.01, "grace_seconds": 0.2, "timeout_minutes": 60}),
+    );
+    let run = sandbox.start("Slow");
+    let main = sandbox.socket.peer("main");
+    let end = run.ended();
+    assert_eq!(
+        (&end["type"], &end["data"]["reason"], &end["data"]["signal"]),
+        (&json!("process_failed"), &json!("setup_failed"), &json!(9)),
+        "{end}"
+    );
+    let error = end["data"]["error"].as_str().unwrap();
+    assert!(error.contains("setup") && main.is_dead(), "{end}");
+    assert!(sandbox.socket.others().iter().all(|peer| peer.is_dead()), "nothing of it is left");
+    sandbox.assert_clean();
+}

@@ -181,3 +181,26 @@ fn copied_and_linked_paths_are_there() {
     assert!(sandbox.project.join("ignored/cache").exists(), "what is linked survives");
     sandbox.assert_clean();
 }
+
+/// What Git LFS does, as far as git can see: a file is a pointer in the repository and whole in a checkout.
+#[test]
+fn large_files_are_left_to_the_users_filter() {
+    let sandbox = Sandbox::new();
+    sandbox.git(["config", "filter.lfs.clean", "sed s/^whole/pointer/"]);
+    sandbox.git(["config", "filter.lfs.smudge", "sed s/^pointer/whole/"]);
+    sandbox.git(["config", "filter.lfs.required", "true"]);
+    sandbox.write(".gitattributes", "*.bin filter=lfs\n");
+    sandbox.write("a.bin", "whole a\n");
+    sandbox.commit("A large file");
+    assert_eq!(sandbox.git(["cat-file", "blob", "HEAD:a.bin"]), "pointer a");
+    sandbox.worker("Look", json!({"command": "cat a.bin", "worktree": true}));
+    let run = sandbox.start("Look");
+    let end = run.ended();
+    assert_eq!(run.log(), "whole a\n");
+    assert!(end["data"].get("preserved_ref").is_none_or(serde_json::Value::is_null), "{end}");
+    sandbox.worker("Look", json!({"command": "echo whole b > b.bin", "worktree": true}));
+    let end = sandbox.run_to_end("Look");
+    let name = end["data"]["preserved_ref"].as_str().unwrap_or_else(|| panic!("{end}"));
+    assert_eq!(sandbox.git(["cat-file", "blob", &format!("{name}:b.bin")]), "pointer b");
+    sandbox.assert_clean();
+}

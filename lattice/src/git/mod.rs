@@ -6,6 +6,7 @@ mod changes;
 pub mod command;
 pub mod drift;
 pub mod history;
+pub mod include;
 pub mod landing;
 mod plain;
 pub mod refs;

@@ -74,6 +74,9 @@ pub struct Spec {
     pub setup: Vec<String>,
     pub setup_timeout_ms: u64,
     pub copy: Vec<PathBuf>,
+    /// What `.worktreeinclude` selects: copied where the commit has nothing of that name.
+    #[serde(default)]
+    pub include: Vec<PathBuf>,
     pub link: Vec<PathBuf>,
     #[serde(default)]
     pub submodules: bool,
@@ -97,6 +100,13 @@ pub struct Spec {
     /// File system type of `lattice_dir`, such as `ext4` or `nfs`.
     pub file_system: String,
     pub started_at: String,
+}
+
+impl Spec {
+    /// Whatever comes from the project into the worktree beside the commit.
+    pub fn carried(&self) -> impl Iterator<Item = &PathBuf> {
+        self.copy.iter().chain(&self.include).chain(&self.link)
+    }
 }
 
 /// Builds that did not say it may have been given some.

@@ -1,8 +1,9 @@
 //! Where a run would work: at a commit in a worktree of its own, or in place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::context::Context;
+use crate::git::include;
 use crate::git::repository::{self, Repository};
 use crate::model::definition::{CommandLine, Definition};
 use crate::model::failure::{Code, Failure, Result};
@@ -74,6 +75,21 @@ fn not_committed(definition: &Definition, path: &Path, commit: &str) -> Failure 
         format!("{} needs {}, which is not in commit {short}", definition.name, path.display());
     Failure::new(Code::InvalidDefinition, message)
         .hint(format!("git add {0} && git commit {0}", path.display()))
+}
+
+/// What `.worktreeinclude` adds to the worktree, beside what the definition copies and links itself.
+pub(super) fn included(
+    ctx: &Context,
+    definition: &Definition,
+    helpers: &mut dyn Helpers,
+) -> Result<Vec<PathBuf>> {
+    if !definition.worktree {
+        return Ok(Vec::new());
+    }
+    let mut paths = include::selected(helpers, &ctx.layout.root)?;
+    let named = || definition.copy.iter().chain(&definition.link);
+    paths.retain(|path| !named().any(|own| path.starts_with(own) || own.starts_with(path)));
+    Ok(paths)
 }
 
 /// Files of the project that the definition names.

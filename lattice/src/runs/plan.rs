@@ -89,6 +89,9 @@ impl fmt::Display for Plan {
         for path in &spec.copy {
             line(f, "Copy", path.display())?;
         }
+        for path in &spec.include {
+            line(f, "Include", path.display())?;
+        }
         for path in &spec.link {
             line(f, "Link", path.display())?;
         }

@@ -43,7 +43,7 @@ fn pairs<'a>(
 /// which is, or in the project that a run in place works in.
 fn files(spec: &Spec) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let given = spec.copy.iter().chain(&spec.link).map(|below| spec.project_root.join(below));
+    let given = spec.carried().map(|below| spec.project_root.join(below));
     let in_place = spec.worktree_path.is_none().then(|| spec.project_root.clone());
     for path in given.chain(in_place) {
         match fs_err::read_dir(&path) {

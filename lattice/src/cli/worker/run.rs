@@ -165,6 +165,7 @@ fn plan_as_json(plan: &Plan) -> Value {
         "log_path": plan.log_path,
         "setup": spec.setup,
         "copy": spec.copy,
+        "include": spec.include,
         "link": spec.link,
         "report": spec.report,
         "limits": {

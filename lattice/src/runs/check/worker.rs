@@ -90,6 +90,7 @@ fn valid(
         lines.push(Line::of("surroundings", &refused, "nothing that it refuses to work in"));
     }
     lines.extend(carried(ctx, definition));
+    lines.extend(included(ctx, definition, helpers));
     lines.extend(worktrees(ctx, definition));
     lines.extend(confinement(ctx, definition));
     lines
@@ -200,6 +201,20 @@ fn carried(ctx: &Context, definition: &Definition) -> Vec<Line> {
         Line::doubtful("link", says, "make it, or take it out of `link`")
     });
     copies.chain(links).collect()
+}
+
+fn included(ctx: &Context, definition: &Definition, helpers: &mut dyn Helpers) -> Option<Line> {
+    match place::included(ctx, definition, helpers) {
+        Err(failure) => Some(Line::of_failure("include", &failure)),
+        Ok(paths) if paths.is_empty() => None,
+        Ok(paths) => {
+            let some: Vec<String> =
+                paths.iter().take(3).map(|path| path.display().to_string()).collect();
+            let more = if paths.len() > some.len() { ", …" } else { "" };
+            let names = some.join(", ");
+            Some(Line::fine("include", format!("{} copied into it: {names}{more}", paths.len())))
+        }
+    }
 }
 
 /// Where its worktree would be, if that is another place than `.lattice`.

@@ -84,7 +84,7 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
     }
     let mut veto = mounts(path);
     if !end.spec.discard && veto.is_none() {
-        let carried: Vec<_> = end.spec.copy.iter().chain(&end.spec.link).cloned().collect();
+        let carried: Vec<_> = end.spec.carried().cloned().collect();
         let exclude = carried::unchanged(&end.spec.project_root, &end.spec.cwd, &carried);
         let exclude: Vec<_> = exclude.iter().map(|below| end.spec.prefix.join(below)).collect();
         let saved = salvage::save(

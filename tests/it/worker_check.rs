@@ -207,9 +207,10 @@ fn surroundings_in_which_an_agent_does_nothing() {
     let state = if is_root { "stops" } else { "ok" };
     assert_line(&lines, "surroundings", state, "");
     sandbox.agent("claude", &json!({}));
+    sandbox.sh(&format!("cp /bin/true {}/bwrap", sandbox.bin().display()));
     let call = check(&sandbox, &["Agent"]).env("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1");
     let lines = call.run().ok().data()["workers"][0]["checks"].clone();
-    assert_line(&lines, "surroundings", "doubtful", "bubblewrap");
+    assert_line(&lines, "surroundings", "doubtful", "takes keys away");
 }
 
 #[test]

@@ -69,12 +69,8 @@ pub fn check_found(
     let mut notes = config.worker_warnings();
     let sandbox = writable::wanted(ctx, &definition, &mut notes)?;
     let template = engine::read_prompt(ctx, &definition, &place, helpers, &mut notes)?;
-<<<<<<< HEAD
-    let parts = Parts { found, definition, snapshot, config, place, actor, sandbox };
-=======
     let include = place::included(ctx, &definition, helpers)?;
-    let parts = Parts { found, definition, snapshot, config, place, actor, include };
->>>>>>> c1be8ec (Copy into worktrees what .worktreeinclude selects; keep copies out of links and go into directories)
+    let parts = Parts { found, definition, snapshot, config, place, actor, sandbox, include };
     let spec = specify::spec(ctx, request, parts, template.as_deref())?;
     if store::is_shared(&spec.file_system) {
         let note = format!(

@@ -33,12 +33,9 @@ pub(super) struct Parts<'a> {
     pub(super) config: Config,
     pub(super) place: Place,
     pub(super) actor: String,
-<<<<<<< HEAD
     pub(super) sandbox: Option<SandboxSpec>,
-=======
     /// What `.worktreeinclude` selects.
     pub(super) include: Vec<PathBuf>,
->>>>>>> c1be8ec (Copy into worktrees what .worktreeinclude selects; keep copies out of links and go into directories)
 }
 
 /// `template`: the prompt, in which the placeholders still stand.
@@ -48,11 +45,7 @@ pub(super) fn spec(
     parts: Parts<'_>,
     template: Option<&str>,
 ) -> Result<Spec> {
-<<<<<<< HEAD
-    let Parts { found, definition, snapshot, config, place, actor, sandbox } = parts;
-=======
-    let Parts { found, definition, snapshot, config, place, actor, include } = parts;
->>>>>>> c1be8ec (Copy into worktrees what .worktreeinclude selects; keep copies out of links and go into directories)
+    let Parts { found, definition, snapshot, config, place, actor, sandbox, include } = parts;
     let workers = config.workers();
     let run_id = RunId::generate();
     let layout = &ctx.layout;

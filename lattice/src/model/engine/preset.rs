@@ -172,8 +172,8 @@ pub const TABLE: &[Preset] = &[
         doubts: &[Doubt {
             variable: "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB",
             value: "1",
-            message: "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB=1: claude does not start without bubblewrap, and takes keys away from what it starts",
-            hint: "unset it, or install bubblewrap",
+            message: "with CLAUDE_CODE_SUBPROCESS_ENV_SCRUB=1 claude takes keys away from what it starts",
+            hint: "unset it if its tools need them",
         }],
         exits: &[],
     },

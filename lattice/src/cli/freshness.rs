@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 
 use lattice::git::history::{self, History};
 use lattice::git::repository::{discover, is_object_name};
+use lattice::model::drift::Drift;
 use lattice::model::failure::Result;
 use lattice::model::ids::ArtifactId;
-use lattice::model::policy::{Drift, REVIEW, Review, newest_artifact};
+use lattice::model::policy::{REVIEW, Review, newest_artifact};
 use lattice::model::reduce::Snapshot;
 use lattice::process::bounded::Bounded;
-use lattice::runs::task_runs;
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 
@@ -76,10 +76,7 @@ impl ReviewDrift {
     /// What JSON says beside the task. `commits_behind` is null where nobody counted that far, or HEAD does not
     /// contain the commit.
     pub(crate) fn entry(&self) -> (String, Value) {
-        let behind = match self.drift {
-            Drift::Behind(count) => Some(count),
-            Drift::FarBehind(_) | Drift::Elsewhere => None,
-        };
+        let behind = self.drift.counts().map(|(behind, _)| behind);
         let value = json!({
             "artifact_id": self.artifact.as_str(), COMMIT: self.commit,
             "commits_behind": behind, "drift": self.drift.to_string(),
@@ -108,14 +105,9 @@ impl<'a> Drifts<'a> {
     }
 
     /// The same for any commit that HEAD contains, if git was asked already.
-    pub(crate) fn of_commit(&self, commit: &str) -> Option<task_runs::Drift> {
+    pub(crate) fn of_commit(&self, commit: &str) -> Option<Drift> {
         let Head(head) = self.head.as_ref()?;
-        match head.as_ref().ok()?.drift(commit) {
-            Drift::Behind(count) => {
-                Some(task_runs::Drift { behind: u64::try_from(count).ok()?, ahead: 0 })
-            }
-            Drift::FarBehind(_) | Drift::Elsewhere => None,
-        }
+        Some(head.as_ref().ok()?.drift(commit)).filter(|drift| drift.counts().is_some())
     }
 
     pub(crate) fn history(&mut self) -> Option<&History> {

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use lattice::model::config::Config;
+use lattice::model::drift::Drift;
 use lattice::model::event::Event;
 use lattice::model::failure::Result;
 use lattice::model::ids::{ArtifactId, TaskId};
@@ -235,6 +236,7 @@ fn as_json(args: &ShowArgs, found: Found) -> Value {
 }
 
 fn run_as_json(run: &TaskRun) -> Value {
+    let counts = run.drift.and_then(Drift::counts);
     let ended = run.ended.as_ref();
     let data = |key: &str| ended.and_then(|event| event.data().get(key));
     json!({
@@ -242,8 +244,8 @@ fn run_as_json(run: &TaskRun) -> Value {
         "worker": run.worker,
         "state": run.state.as_str(),
         "commit_sha": run.commit_sha,
-        "commits_behind": run.drift.map(|drift| drift.behind),
-        "commits_ahead": run.drift.map(|drift| drift.ahead),
+        "commits_behind": counts.map(|(behind, _)| behind),
+        "commits_ahead": counts.map(|(_, ahead)| ahead),
         "started_at": run.started_at,
         "ended_at": ended.map(Event::ts),
         "duration_seconds": data("duration_seconds"),

@@ -3,17 +3,9 @@
 use std::path::Path;
 
 use super::command;
+use crate::model::drift::Drift;
 use crate::model::failure::Result;
 use crate::process::helper::Helpers;
-
-/// A commit against HEAD, in numbers of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drift {
-    /// In HEAD and not in the commit.
-    pub behind: u64,
-    /// In the commit and not in HEAD: it is on another branch, or was rewritten.
-    pub ahead: u64,
-}
 
 /// `None` where git does not know the commit or HEAD.
 pub fn of(h: &mut dyn Helpers, directory: &Path, commit: &str) -> Result<Option<Drift>> {
@@ -28,5 +20,8 @@ pub fn of(h: &mut dyn Helpers, directory: &Path, commit: &str) -> Result<Option<
 
 fn parse(stdout: &[u8]) -> Option<Drift> {
     let (ahead, behind) = str::from_utf8(stdout).ok()?.trim().split_once('\t')?;
-    Some(Drift { behind: behind.parse().ok()?, ahead: ahead.parse().ok()? })
+    Some(match (behind.parse().ok()?, ahead.parse().ok()?) {
+        (behind, 0) => Drift::Behind(behind),
+        (behind, ahead) => Drift::Apart { behind, ahead },
+    })
 }

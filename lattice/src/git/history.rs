@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::branches::names_short_id;
 use super::command;
 use super::repository::{Repository, is_object_name};
+use crate::model::drift::Drift;
 use crate::model::failure::{Code, Failure, Result};
-use crate::model::policy::Drift;
 use crate::process::helper::Helpers;
 
 const LIMIT: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@ pub mod command_line;
 pub mod comments;
 pub mod config;
 pub mod definition;
+pub mod drift;
 pub mod duration;
 pub mod engine;
 pub mod event;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use lattice::model::drift::Drift;
 use lattice::model::event::Event;
-use lattice::runs::task_runs::{Drift, TaskRun};
+use lattice::runs::task_runs::TaskRun;
 
 use super::clock::{Clock, short};
 use super::event::one_line;
@@ -69,14 +70,12 @@ fn words(event: &Event) -> String {
 }
 
 fn drift(drift: Option<Drift>) -> String {
-    let commits = |number: u64| count(number, "commit");
-    match drift {
+    let commits = |number: usize| count(number, "commit");
+    match drift.and_then(Drift::counts) {
         None => String::new(),
-        Some(Drift { behind: 0, ahead: 0 }) => " (HEAD)".to_owned(),
-        Some(Drift { behind, ahead: 0 }) => format!(" ({} behind HEAD)", commits(behind)),
-        Some(Drift { behind: 0, ahead }) => format!(" ({} ahead of HEAD)", commits(ahead)),
-        Some(Drift { behind, ahead }) => {
-            format!(" ({} behind HEAD, {ahead} not in it)", commits(behind))
-        }
+        Some((0, 0)) => " (HEAD)".to_owned(),
+        Some((behind, 0)) => format!(" ({} behind HEAD)", commits(behind)),
+        Some((0, ahead)) => format!(" ({} ahead of HEAD)", commits(ahead)),
+        Some((behind, ahead)) => format!(" ({} behind HEAD, {ahead} not in it)", commits(behind)),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::query::{self, OpenRow, State};
 use crate::git::drift;
-pub use crate::git::drift::Drift;
+use crate::model::drift::Drift;
 use crate::model::event::{Event, PROCESS_STARTED};
 use crate::model::failure::Result;
 use crate::model::ids::{RunId, TaskId};

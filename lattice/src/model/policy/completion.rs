@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::freshness::{Drift, REVIEW};
+use super::freshness::REVIEW;
 use super::transitions::is_universal;
 use crate::model::config::Config;
+use crate::model::drift::Drift;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::reduce::Snapshot;
 

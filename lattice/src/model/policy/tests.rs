@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::config::Config;
+use crate::model::drift::Drift;
 use crate::model::event::Event;
 use crate::model::failure::{Code, Result};
 use crate::model::reduce::Snapshot;

@@ -19,6 +19,7 @@ use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
 use lattice::runs::{secrets, writable};
+use lattice::storage::owner;
 use nix::sys::signal::Signal;
 
 use crate::engine_env;
@@ -82,7 +83,7 @@ pub(crate) fn from_start_to_end(
 /// Without these no engine is started; the end is written all the same.
 fn equip(seat: &Seat, turns: &mut Loop, read: OwnedFd) -> Result<()> {
     seat.publish(true)?;
-    fs_err::create_dir_all(seat.layout.worker_logs())?;
+    owner::make_dirs(&seat.layout.worker_logs(), 0o700)?;
     turns.log = Some(LogPump::open(read, &seat.log(), seat.spec.log_limit)?);
     Ok(())
 }

@@ -9,6 +9,7 @@ use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::run::Spec;
 use lattice::process::helper::Helpers;
 use lattice::process::{identity, spawn};
+use lattice::storage::owner;
 
 const COPY_LIMIT: Duration = Duration::from_hours(1);
 const STATUS_LIMIT: Duration = Duration::from_mins(1);
@@ -21,7 +22,7 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
     })?;
     if let Some(root) = path.parent() {
         // Mode 0700 by our umask.
-        fs_err::create_dir_all(root)?;
+        owner::make_dirs(root, 0o700)?;
     }
     let own = identity::own();
     let reason = format!(
@@ -29,6 +30,8 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
         spec.run_id, own.pid, own.start_ticks, own.boot_id
     );
     worktree::add(helpers, &repository, path, &spec.commit_sha, &reason, &mut thread::sleep)?;
+    // The next worktree may be that of the repository's owner.
+    owner::inherit_repository(&repository.common_dir);
     if spec.submodules {
         worktree::add_submodules(helpers, path)?;
     }

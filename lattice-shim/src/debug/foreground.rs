@@ -20,7 +20,7 @@ use lattice::runs::preflight::{self, Checked};
 use lattice::runs::start::{self, Request};
 use lattice::runs::{create, reap, store};
 use lattice::storage::layout::Layout;
-use lattice::storage::{definitions, gitfiles, task};
+use lattice::storage::{definitions, gitfiles, owner, task};
 use serde_json::{Map, json};
 
 use super::options::{self, HELP, Options};
@@ -135,7 +135,7 @@ fn begin(ctx: &Context, checked: Checked, turns: &mut Loop) -> Result<(Seat, Own
     let (run, life) = create::directory(&layout, &spec)?;
     if spec.record {
         start::record_start(ctx, &run, &spec, false).inspect_err(|_| drop(reap::remove(&run)))?;
-        fs_err::create_dir_all(layout.worker_logs())?;
+        owner::make_dirs(&layout.worker_logs(), 0o700)?;
     }
     inherit::restrict_own_files();
     inherit::adopt_orphans(true)?;

@@ -7,7 +7,7 @@ use ulid::Ulid;
 use crate::model::failure::Result;
 use crate::process::table;
 use crate::storage::layout::Layout;
-use crate::storage::replace;
+use crate::storage::{owner, replace};
 
 /// The random name of this `.lattice/runs`, made at the first use. It is ignored by git, so no clone has it.
 pub fn id(layout: &Layout) -> Result<String> {
@@ -15,7 +15,7 @@ pub fn id(layout: &Layout) -> Result<String> {
     if let Some(id) = read(layout)? {
         return Ok(id);
     }
-    fs_err::create_dir_all(layout.runs())?;
+    owner::make_dirs(&layout.runs(), 0o777)?;
     match replace::publish_exclusive(&path, format!("{}\n", Ulid::generate()).as_bytes()) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fs_err::File;
 
+use super::owner::make_dirs;
 use super::replace::{publish_exclusive, sync_dir};
 use crate::model::event::Event;
 
@@ -79,7 +80,7 @@ fn unfinished_tail(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
 /// Keeps bytes of a file that are to go from it, durably: in `<file's name>.<offset>`, and a number where that is
 /// taken.
 pub fn set_aside(log: &Path, side_dir: &Path, start: u64, tail: &[u8]) -> io::Result<()> {
-    fs_err::create_dir_all(side_dir)?;
+    make_dirs(side_dir, 0o700)?;
     let name = log.file_name().unwrap_or_default().display();
     for attempt in 0_u32.. {
         let path = side_dir.join(match attempt {

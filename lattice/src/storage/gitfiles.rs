@@ -6,6 +6,7 @@ use std::path::Path;
 use fs_err::OpenOptions;
 
 use super::layout::Layout;
+use super::owner;
 use crate::model::failure::Result;
 
 /// State of this machine, output of agents, copies of the project.
@@ -36,7 +37,9 @@ fn add_lines(path: &Path, lines: &[&str]) -> io::Result<bool> {
     if !present.is_empty() && !present.ends_with('\n') {
         text.insert(0, '\n');
     }
-    OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())?;
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    owner::inherit(file.file(), path);
+    file.write_all(text.as_bytes())?;
     Ok(true)
 }
 

@@ -1,10 +1,9 @@
 //! Every path below `.lattice`, from one root, and how that root is found.
 
 use std::ffi::OsStr;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::owner;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{ArtifactId, RunId, TaskId};
 
@@ -200,13 +199,7 @@ impl Layout {
 }
 
 fn make_dir(dir: &Path, mode: u32) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let result = DirBuilder::new().recursive(true).mode(mode).create(dir);
-    result.map_err(|error| {
-        Failure::io(format_args!("failed to create directory `{}`", dir.display()), error)
-    })
+    Ok(owner::make_dirs(dir, mode)?)
 }
 
 fn named_root(cwd: &Path, value: &OsStr) -> Result<PathBuf> {

@@ -15,6 +15,7 @@ use nix::libc;
 use super::layout::Layout;
 use crate::model::failure::{Code, Failure};
 use crate::model::ids::TaskId;
+use crate::storage::owner;
 
 /// Guards `ids.json`. Taken and released before a task's own locks.
 pub const IDS_KEY: &str = "ids_json";
@@ -112,9 +113,9 @@ fn open(layout: &Layout, key: &str) -> io::Result<File> {
     options.read(true).mode(0o666).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
     let mut writable = options.clone();
     writable.write(true).create(true).truncate(false);
-    match writable.open(&path) {
+    let opened = match writable.open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs_err::create_dir_all(layout.locks())?;
+            owner::make_dirs(&layout.locks(), 0o777)?;
             writable.open(&path)
         }
         // Made by another user, such as root. A descriptor for reading carries a lock too.
@@ -122,7 +123,8 @@ fn open(layout: &Layout, key: &str) -> io::Result<File> {
             options.open(&path).map_err(|_| error)
         }
         other => other,
-    }
+    };
+    opened.inspect(|file| owner::inherit(file.file(), &path))
 }
 
 /// Without `flock`, Python falls back to locks that mean something else. Two tools that do not see each other's

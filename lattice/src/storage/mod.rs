@@ -12,6 +12,7 @@ pub mod lifecycle;
 pub mod lock;
 pub mod log;
 mod mounts;
+pub mod owner;
 pub mod plan;
 pub mod project_files;
 pub mod rebuild;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use tempfile::NamedTempFile;
 
+use super::owner;
+
 /// Replaces or creates a file. Owner and mode of a replaced file are kept; a new one gets mode 0600.
 /// A crash leaves at most `.tmp.XXXXXXXX` beside it, which nothing reads.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -42,7 +44,7 @@ impl Prepared {
         match fs_err::symlink_metadata(like) {
             Ok(old) if old.is_file() => inherit(&temporary, &old).map_err(failed)?,
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+            _ => owner::inherit(temporary.as_file(), path),
         }
         temporary.as_file().sync_all().map_err(failed)?;
         Ok(Self { temporary, path: path.to_owned() })
@@ -60,6 +62,7 @@ pub fn publish_exclusive(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let failed = |error| named("create", path, &error);
     let mut temporary = temporary_beside(path).map_err(failed)?;
     temporary.write_all(bytes).map_err(failed)?;
+    owner::inherit(temporary.as_file(), path);
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist_noclobber(path).map_err(|error| failed(error.error))?;
     sync_dir(parent(path))

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::gitfiles;
 use super::layout::Layout;
+use super::owner;
 use super::replace::publish_exclusive;
 use super::task::short_ids;
 use crate::model::config::Config;
@@ -16,10 +17,11 @@ pub fn complete(layout: &Layout, config: &Config, context: &str) -> Result<bool>
     layout.ensure_dirs()?;
     // The Python tool's own places.
     for dir in ["resources", "sessions/archive"] {
-        fs_err::create_dir_all(layout.dir.join(dir))?;
+        owner::make_dirs(&layout.dir.join(dir), 0o777)?;
     }
     // Like all logs it has the mode that the umask gives.
-    OpenOptions::new().append(true).create(true).open(layout.lifecycle_log())?;
+    let log = OpenOptions::new().append(true).create(true).open(layout.lifecycle_log())?;
+    owner::inherit(log.file(), &layout.lifecycle_log());
     let mut was_missing = gitfiles::ensure(layout)?;
     was_missing |= ensure_ids(layout, config)?;
     was_missing |= publish(&layout.dir.join("context.md"), context.as_bytes())?;

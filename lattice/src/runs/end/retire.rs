@@ -15,7 +15,7 @@ use crate::model::failure::Result;
 use crate::model::json;
 use crate::model::mask::Veil;
 use crate::runs::{record, secrets};
-use crate::storage::{delete, replace};
+use crate::storage::{delete, owner, replace};
 
 /// Durable before the directory goes: the record is the only copy of the end while no log holds it.
 pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
@@ -34,7 +34,7 @@ pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
 
 /// A report that could not become an artifact stays beside the log, as private as that; moving it takes no space.
 pub(super) fn keep_report(end: &End<'_>, record: &Event) -> Result<()> {
-    fs_err::create_dir_all(end.layout.worker_logs())?;
+    owner::make_dirs(&end.layout.worker_logs(), 0o700)?;
     let report = end.run.report();
     let plain = fs_err::symlink_metadata(&report)
         .is_ok_and(|metadata| metadata.is_file() && metadata.nlink() == 1 && metadata.len() > 0);

@@ -19,7 +19,7 @@ use crate::model::words::Words;
 use crate::process::{pipe, sparse};
 use crate::runs::{reported, secrets, untrusted};
 use crate::storage::artifact::{self, NewArtifact};
-use crate::storage::{delete, replace};
+use crate::storage::{delete, owner, replace};
 
 /// A longer report is cut: it is committed with the repository.
 const REPORT_LIMIT: u64 = 16 * 1024 * 1024;
@@ -99,6 +99,7 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
                 scratch: end.run.path(),
             },
         );
+        owner::inherit_repository(common_dir);
         remains.preserved_ref = saved.preserved_ref;
         veto = saved.veto;
     }

@@ -20,6 +20,7 @@ use crate::storage::append::{append_line, repair_tail};
 use crate::storage::layout::Layout;
 use crate::storage::lock;
 use crate::storage::log;
+use crate::storage::owner;
 use crate::storage::replace::sync_dir;
 
 /// A task to be. All values are final: defaults and validation are the caller's.
@@ -166,7 +167,11 @@ fn make_log(layout: &Layout, task: &TaskId) -> Result<File> {
             repair_tail(&mut log, &layout.torn_tails())?;
             Ok(log)
         }
-        other => Ok(other?),
+        made => {
+            let log = made?;
+            owner::inherit(log.file(), &layout.log(task));
+            Ok(log)
+        }
     }
 }
 
@@ -182,5 +187,7 @@ fn write_plan(
     if let Some(description) = new.description.as_deref().filter(|text| !text.is_empty()) {
         text.extend(["\n", description, "\n"]);
     }
-    File::create_new(layout.plan(task))?.write_all(text.as_bytes())
+    let mut plan = File::create_new(layout.plan(task))?;
+    owner::inherit(plan.file(), &layout.plan(task));
+    plan.write_all(text.as_bytes())
 }

@@ -17,6 +17,7 @@ use crate::storage::append::{append_line, repair_tail};
 use crate::storage::layout::Layout;
 use crate::storage::lock::{self, Locks};
 use crate::storage::log::{self, Place};
+use crate::storage::owner;
 use crate::storage::replace::replace;
 use crate::storage::scan;
 
@@ -207,6 +208,7 @@ pub(super) fn open_lifecycle(layout: &Layout) -> Result<File> {
     options.read(true).append(true).create(true).mode(0o666);
     let mut file =
         options.custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC).open(layout.lifecycle_log())?;
+    owner::inherit(file.file(), &layout.lifecycle_log());
     repair_tail(&mut file, &layout.torn_tails())?;
     Ok(file)
 }

@@ -192,9 +192,11 @@ impl RunDir {
             return true;
         }
         // Reading is enough for flock(2), also where the directory may not be written to.
-        fs_err::File::open(self.lock()).is_ok_and(|lock| {
-            matches!(lock.into_file().try_lock_shared(), Err(TryLockError::WouldBlock))
-        })
+        match fs_err::File::open(self.lock()) {
+            Ok(lock) => matches!(lock.into_file().try_lock_shared(), Err(TryLockError::WouldBlock)),
+            // Another user's: nothing says that it is dead.
+            Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+        }
     }
 }
 

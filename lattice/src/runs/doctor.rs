@@ -22,6 +22,9 @@ pub fn of_task(ctx: &Context, task: &TaskId, events: &[Event]) -> Vec<Finding> {
             State::Dead => {
                 format!("the run {run} of {worker} is open and its supervisors are dead")
             }
+            State::Unsupervised if RunDir::at(ctx.layout.run_dir(run)).exists() => {
+                format!("the run {run} of {worker} is another user's: nothing can be said of it")
+            }
             State::Unsupervised => format!(
                 "the run {run} of {worker} is open and nobody on this machine supervises it; \
                  if it is not alive anywhere: lattice worker reap --force {run}"

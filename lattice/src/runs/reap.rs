@@ -144,6 +144,8 @@ fn attempt(ctx: &Context, run: &RunDir) -> Option<Begun> {
     let _undisturbed = undisturbed().ok()?;
     match run.take() {
         Ok(Take::Taken(life)) => Some(begin(ctx, run, life, false)),
+        // Whether it is dead can only be seen by one who may look, such as root.
+        Ok(Take::NotOurs) if !run.is_held() => Some(left(id, None, "it is another user's")),
         Ok(Take::Held | Take::Gone | Take::NotOurs) => None,
         Err(error) => Some(left(id, None, &error.to_string())),
     }

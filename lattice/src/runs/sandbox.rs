@@ -1,9 +1,13 @@
 //! Callers that cannot start anything that lives on: an agent's own sandbox is torn down with the tool call that
 //! runs in it. That is refused with the remedy, not recorded as a run.
 
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use nix::unistd::Uid;
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::context::{Context, SANDBOXED};
 use super::start::variable;
@@ -29,10 +33,20 @@ pub(super) fn refuse(ctx: &Context, common_dir: Option<&Path>) -> Result<()> {
             "process 1 here is {init}, the init of an agent's sandbox"
         )));
     }
-    match common_dir.filter(|path| access(*path, Access::WRITE_OK).is_err()) {
-        Some(path) => Err(sandboxed(&format!("{} cannot be written to", path.display()))),
-        None => Ok(()),
+    let Some(path) = common_dir else { return Ok(()) };
+    match access(path, Access::WRITE_OK) {
+        Ok(()) => Ok(()),
+        // Another user's repository is no sandbox.
+        Err(error) if error == Errno::ACCESS && !is_ours(path) => Err(Failure::io(
+            format_args!("failed to write to `{}`", path.display()),
+            io::Error::from(error),
+        )),
+        Err(_) => Err(sandboxed(&format!("{} cannot be written to", path.display()))),
     }
+}
+
+fn is_ours(path: &Path) -> bool {
+    fs_err::metadata(path).is_ok_and(|found| found.uid() == Uid::effective().as_raw())
 }
 
 fn sandboxed(why: &str) -> Failure {

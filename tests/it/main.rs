@@ -183,6 +183,9 @@ mod terminal_jobs;
 /// Colour, readers that have gone, narrow terminals.
 mod terminal_output;
 
+/// Two users and root on one `.lattice`.
+mod two_users;
+
 /// `worker run --dry-run`.
 mod worker_dry_run;
 /// `worker env`.

@@ -11,6 +11,7 @@ pub mod disk;
 pub mod engines;
 pub mod held;
 pub mod hold;
+pub mod known;
 pub mod logs;
 pub mod namespace;
 pub mod normalize;

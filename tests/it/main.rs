@@ -88,8 +88,12 @@ mod attack_rows;
 mod attacks_end;
 /// Attacks on the search for the processes of a run.
 mod attacks_processes;
+/// Attacks on what an end saves before it deletes.
+mod attacks_saving;
 /// Attacks on the start of a run.
 mod attacks_start;
+/// Attacks from what surrounds a run.
+mod attacks_surroundings;
 
 /// What git and the Python tool do to `.lattice` under a live run.
 mod run_and_git;

@@ -135,6 +135,26 @@ fn a_wait_shows_that_it_waits_but_only_on_a_terminal() {
 }
 
 #[test]
+fn archiving_says_whose_end_it_waits_for() {
+    let sandbox = Sandbox::new();
+    sandbox.worker(
+        "Check",
+        json!({"command": sandbox.fake(&["ignore=TERM", "connect=main", "wait"]), "grace_seconds": 600}),
+    );
+    sandbox.start("Check");
+    let main = sandbox.socket.peer("main");
+    let words = ["archive", "LAT-1", "--force", "--actor", ACTOR];
+    let screen = Screen::start(sandbox.lattice(words), 100);
+    screen.until("ending the runs of task_");
+    main.kill();
+    let (status, shown) = screen.finish();
+    assert_eq!(status, Some(0), "{shown}");
+    let (_, last) = shown.rsplit_once("\u{1b}[K").expect("the line is wiped");
+    assert!(last.starts_with("Archived task"), "{shown:?}");
+    sandbox.assert_clean();
+}
+
+#[test]
 fn a_write_that_waits_for_a_lock_says_so() {
     let sandbox = Sandbox::new();
     let key = format!(".lattice/locks/events_{}.lock", sandbox.task);

@@ -222,6 +222,7 @@ fn usage(caller: &Caller, error: &clap::Error) -> ExitCode {
     let is_tty = if is_refusal { caller.stderr_is_tty } else { caller.stdout_is_tty };
     let has_colour = caller.wants_colour(is_tty);
     let text = if has_colour { text.ansi().to_string() } else { text.to_string() };
+    let text = if is_refusal { in_our_words(&text) } else { text };
     let written = if is_refusal {
         io::stderr().write_all(text.as_bytes())
     } else {
@@ -231,6 +232,12 @@ fn usage(caller: &Caller, error: &clap::Error) -> ExitCode {
         // Nobody reads it.
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// The parser's refusals begin and advise as all others do. Behind their first line nothing is the user's.
+fn in_our_words(text: &str) -> String {
+    let (first, rest) = text.split_at(text.find('\n').unwrap_or(text.len()));
+    first.replacen("error:", "Error:", 1) + &rest.replace("tip:", "hint:")
 }
 
 fn caller_out(cli: &Cli, caller: &Caller) -> Out {

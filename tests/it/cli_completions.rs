@@ -44,6 +44,13 @@ fn bash_offers_what_is_there() {
     assert_eq!(offered(&sandbox, &["lattice", "worker", "run", "REV"]), ["Review"]);
     assert_eq!(offered(&sandbox, &["lattice", "worker", "run", "Review", "L"]), ["LAT-1", "LAT-2"]);
     assert_eq!(offered(&sandbox, &["lattice", "show", "LAT-2"]), ["LAT-2"]);
+    for command in ["check", "env"] {
+        assert_eq!(offered(&sandbox, &["lattice", "worker", command, "rev"]), ["Review"]);
+    }
+    let shipped = offered(&sandbox, &["lattice", "worker", "add", "code"]);
+    assert_eq!(shipped, ["CodeReviewHeavy", "CodeReviewLite"]);
+    let engines = offered(&sandbox, &["lattice", "worker", "new", "X", "--engine", "c"]);
+    assert_eq!(engines, ["claude", "codex"]);
     let suffix = &run.id[run.id.len() - 6..];
     let targets = offered(&sandbox, &["lattice", "worker", "stop", ""]);
     assert!(

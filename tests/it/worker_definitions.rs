@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::binaries::workspace;
 use crate::harness::sandbox::Sandbox;
+use crate::harness::screen::Screen;
 
 #[test]
 fn the_schema_is_printed_as_it_is_committed() {
@@ -125,4 +126,27 @@ fn a_new_worker_that_cannot_be_is_refused() {
     sandbox.lattice(["worker", "new", "X", "--engine", "cladue"]).run().exits(2);
     sandbox.assert_unchanged(&before);
     assert!(!sandbox.project.join("scripts").exists());
+}
+
+#[test]
+fn on_a_terminal_the_engine_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let mut screen = Screen::start(sandbox.lattice(["worker", "new", "Asked"]), 200);
+    screen.until("(Enter: script) ");
+    screen.press("cladue\n");
+    screen.until("cladue is not an engine");
+    screen.until_times("(Enter: script) ", 2);
+    screen.press("gemini\n");
+    let (code, shown) = screen.finish();
+    assert_eq!(code, Some(0), "{shown}");
+    let path = sandbox.project.join("workers/Asked.json");
+    assert!(fs::read_to_string(path).unwrap().contains("\"engine\": \"gemini\""));
+    // The end of the input is no answer.
+    let mut screen = Screen::start(sandbox.lattice(["worker", "new", "Never"]), 200);
+    screen.until("(Enter: script) ");
+    screen.press("\u{4}");
+    let (code, shown) = screen.finish();
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("lattice worker new NAME --engine ENGINE"), "{shown}");
+    assert!(!sandbox.project.join("workers/Never.json").exists());
 }

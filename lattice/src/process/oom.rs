@@ -17,6 +17,11 @@ impl Toll {
     }
 }
 
+/// Whether the kernel says here what it has killed for want of memory.
+pub fn is_told() -> bool {
+    kills().is_some()
+}
+
 fn kills() -> Option<u64> {
     let groups = fs_err::read_to_string("/proc/self/cgroup").ok()?;
     let files = groups.lines().flat_map(files);

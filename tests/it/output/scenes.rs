@@ -23,6 +23,7 @@ transcripts! {
     tasks: Sandbox::new;
     upkeep: uncoded;
     usage: Sandbox::empty;
+    worker_define: Sandbox::new;
     worker_reap: Sandbox::new;
     worker_run: Sandbox::new;
     worker_watch: Sandbox::new;

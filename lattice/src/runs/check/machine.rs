@@ -11,6 +11,7 @@ use crate::model::failure::Result;
 use crate::process::env::CLEANERS;
 use crate::process::helper::Helpers;
 use crate::process::landlock;
+use crate::process::oom;
 use crate::process::spawn;
 use crate::runs::context::Context;
 use crate::runs::handover::VERSION;
@@ -195,7 +196,11 @@ fn service_of(cgroup: &str) -> Option<&str> {
 
 fn containment() -> Line {
     if cfg!(target_os = "linux") {
-        Line::fine("containment", "subreaper: whatever a worker starts ends with it")
+        let oom = if oom::is_told() { "is seen" } else { "is not told of here" };
+        Line::fine(
+            "containment",
+            format!("subreaper, no control group of its own; the kernel's OOM killer {oom}"),
+        )
     } else {
         Line::doubtful(
             "containment",

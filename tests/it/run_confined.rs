@@ -163,6 +163,9 @@ fn what_a_definition_lists_can_be_written() {
     assert_eq!(error["message"], "the sandbox is to let it write ~/cache, which is not there");
     fs::create_dir(sandbox.base.join("home/cache")).unwrap();
     fs::write(sandbox.base.join("home/one"), "").unwrap();
+    let checked = sandbox.lattice(["worker", "check", "Confined"]).run().ok().stdout;
+    let line = "sandbox     it can write only its worktree, and what its definition lists (3)\n";
+    assert!(checked.contains(line), "{checked}");
     let run = sandbox.start("Confined");
     run.ended();
     let told = "listed done\nfile done\nhome denied\ncomment done\nmain denied\n\"SANDBOXED\"\nLATTICE_SANDBOX=worktree\n";

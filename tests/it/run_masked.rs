@@ -212,6 +212,42 @@ fn s23_a_report_is_attached_without_its_secrets() {
     assert_nowhere(&sandbox, &["4711"]);
 }
 
+/// The prompt, the records and the last message of an agent, whose records can be read in spite of it.
+#[test]
+fn s23_what_an_agent_is_asked_and_says_is_hidden_and_understood() {
+    let sandbox = Sandbox::new();
+    let said = format!("The token is {SECRET}, the key is a\"b\\c-planted, the number 471147.");
+    let record = json!({"type": "result", "subtype": "success", "is_error": false, "session_id": "s-1",
+                        "result": said, "num_turns": 3, "usage": {"input_tokens": 471_147}});
+    let printed = printing(&sandbox, "records", &format!("{record}\n"));
+    sandbox.install("claude", &["eprint=hello", &printed]);
+    sandbox.prompt(&format!("Never tell {SECRET} or 471147.\n"));
+    let keys = json!({
+        "artifact_role": "review", "report_from": "final_message",
+        "command": "tee /dev/stderr | claude", "env": {"set": {"IS_SANDBOX": "1"}},
+    });
+    sandbox.agent("claude", &keys);
+    let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--json"]);
+    let call =
+        call.env("API_TOKEN", SECRET).env("ODD_KEY", "a\"b\\c-planted").env("PASSCODE", "471147");
+    let run = sandbox.run_of(&call.run().ok().data());
+    let end = run.ended();
+    sandbox.assert_clean();
+    let data = &end["data"];
+    assert_eq!(
+        (&data["usage"]["session_id"], &data["usage"]["turns"]),
+        (&json!("s-1"), &json!(3)),
+        "{end}"
+    );
+    let id = data["artifact_id"].as_str().unwrap_or_else(|| panic!("{end}"));
+    let report = sandbox.lattice_dir().join(format!("artifacts/payload/{id}.md"));
+    let report = fs::read_to_string(report).unwrap();
+    assert!(report.starts_with(&format!("The token is {HIDDEN}, the key is ")), "{report}");
+    assert!(report.ends_with(", the number 999999.\n"), "{report}");
+    assert!(run.log().contains(&format!("Never tell {HIDDEN} or 999999.")), "{}", run.log());
+    assert_nowhere(&sandbox, &["4711", "planted"]);
+}
+
 /// Whoever ends the run for the dead has not got its environment: what may be full of secrets is not published.
 #[test]
 fn s23_a_reaper_publishes_no_report_that_it_cannot_judge() {

@@ -39,9 +39,11 @@ pub(super) fn forms(secrets: &[(String, Vec<u8>)]) -> Vec<Form> {
 
 impl Form {
     fn new(name: &str, piece: &[u8]) -> Self {
+        // Of digits a number may have to be left.
+        let is_number = piece.iter().all(u8::is_ascii_digit);
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let label = format!("<{name}>").into_bytes();
-        let fits = is_plain && label.len() <= piece.len();
+        let fits = is_plain && !is_number && label.len() <= piece.len();
         Self { bytes: piece.to_owned(), label: if fits { label } else { Vec::new() } }
     }
 }

@@ -40,7 +40,9 @@ const PROTOCOL: &[&str] = &[
 
 pub(super) fn is_secret(name: &str, value: &[u8]) -> bool {
     let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
+    let is_count = name.ends_with("TOKENS") && value.iter().all(u8::is_ascii_digit);
     WORDS.iter().any(|word| name.contains(word))
+        && !is_count
         && !(PLACES.iter().any(|place| name.ends_with(place)) && value.contains(&b'/'))
         && !PROTOCOL.iter().any(|word| contains(word.as_bytes(), value))
 }
@@ -71,6 +73,7 @@ mod tests {
             ("SSH_AUTH_SOCK", "/tmp/ssh/agent"),
             ("KEY_PATH", "/etc/key"),
             ("AUTH_MODE", "session"),
+            ("MAX_OUTPUT_TOKENS", "128000"),
         ] {
             assert!(!is_secret(name, value.as_bytes()), "{name}");
         }

@@ -10,8 +10,9 @@ use super::names::SHORTEST;
 /// As much as a pipe holds, with what is held back before it.
 const BUFFER: usize = 64 * 1024 + LONGEST;
 
-/// What stands for a byte of a secret.
+/// What stands for a byte of a secret, and of one that is a number and may stand where JSON has one.
 const STAR: u8 = b'*';
+const DIGIT: u8 = b'9';
 
 /// The filter, and the bytes that are in it.
 pub struct Veil {
@@ -102,7 +103,8 @@ impl Veil {
         let length = bytes.len();
         self.cover(bytes, length, 0);
         if length - begin >= SHORTEST {
-            bytes[begin..].fill(STAR);
+            let stands = filler(&bytes[begin..]);
+            bytes[begin..].fill(stands);
         }
     }
 
@@ -119,6 +121,7 @@ impl Veil {
     /// not changed; up to where they are secret, too, is answered.
     fn cover(&self, bytes: &mut [u8], until: usize, mut covered: usize) -> usize {
         let mut label: Option<(usize, &[u8])> = None;
+        let mut stands = filler(&bytes[..covered.min(bytes.len())]);
         let mut at = 0;
         while at < until {
             if at >= covered {
@@ -133,10 +136,11 @@ impl Veil {
                     label = Some((at, &form.label));
                 }
                 covered = covered.max(at + form.bytes.len());
+                stands = filler(&form.bytes);
             }
             // Whatever begins later does not look at this byte any more.
             if at < covered {
-                bytes[at] = STAR;
+                bytes[at] = stands;
             }
             at += 1;
         }
@@ -196,6 +200,10 @@ impl Veil {
         self.cut = false;
         true
     }
+}
+
+fn filler(secret: &[u8]) -> u8 {
+    if secret.iter().all(u8::is_ascii_digit) { DIGIT } else { STAR }
 }
 
 fn pair(first: u8, second: u8) -> usize {
@@ -273,7 +281,7 @@ mod tests {
         for (pieces, hidden) in [
             (&[&b"ip-4711 and on"[..]][..], "******* and on"),
             (&[b"i", b"p-", b"4711", b" and on"], "******* and on"),
-            (&[b"4711tulip-4711"], "****<KEY>*****"),
+            (&[b"4711tulip-4711"], "9999<KEY>*****"),
             (&[b"unrelated"], "unrelated"),
             (&[b"ip-47", b"nothing"], "ip-47nothing"),
             (&[b"ip-47"], "*****"),
@@ -289,7 +297,7 @@ mod tests {
         for (piece, now, rest) in [
             ("x tul", "x ", "tul"),
             ("y tulip-47", "y ", "********"),
-            ("11 z", "** z", ""),
+            ("11 z", "99 z", ""),
             ("secret", "*****", "*"),
         ] {
             veil.room()[..piece.len()].copy_from_slice(piece.as_bytes());
@@ -297,6 +305,17 @@ mod tests {
             assert_eq!(str::from_utf8(veil.rest()).unwrap(), rest);
         }
         assert!(veil.rest().is_empty());
+    }
+
+    /// Else the record that it stands in could not be read any more.
+    #[test]
+    fn a_number_stays_one() {
+        for size in 1..20 {
+            let text = b"{\"n\":-47114711.5,\"s\":\"47114711\",\"m\":4711}";
+            let pieces: Vec<&[u8]> = text.chunks(size).collect();
+            let (out, _) = through(&mut veil(&[("KEY", "47114711")]), &pieces);
+            assert_eq!(out, r#"{"n":-99999999.5,"s":"99999999","m":4711}"#, "in pieces of {size}");
+        }
     }
 
     #[test]

@@ -102,11 +102,11 @@ fn confinement(ctx: &Context, definition: &Definition) -> Vec<Line> {
         Ok(None) => None,
         Ok(Some(sandbox)) if sandbox.missing => None,
         Ok(Some(sandbox)) => {
-            let listed = sandbox.write.len();
-            Some(Line::fine(
-                "sandbox",
-                format!("it can write its worktree, and {listed} places that are listed"),
-            ))
+            let listed = match sandbox.write.len() {
+                0 => String::new(),
+                count => format!(", and what its definition lists ({count})"),
+            };
+            Some(Line::fine("sandbox", format!("it can write only its worktree{listed}")))
         }
         Err(failure) => Some(Line::of_failure("sandbox", &failure)),
     };

@@ -92,6 +92,32 @@ fn s23_planted_secrets_are_nowhere() {
     }
 }
 
+/// What git ignores is not saved and not missed; what it does not is kept where it is instead of in a ref.
+#[test]
+fn s23_a_changed_copy_with_secrets_comes_into_no_ref() {
+    for ignored in [true, false] {
+        let sandbox = Sandbox::new();
+        sandbox.write(".env", "TOKEN=planted-copy-4711\n");
+        sandbox.write(".gitignore", if ignored { ".env\n" } else { "" });
+        sandbox.git(["add", ".gitignore"]);
+        let script = "echo MORE=x >> .env; echo done > work; git add work";
+        sandbox.worker("Leak", json!({"command": script, "worktree": true, "copy": [".env"]}));
+        let run = sandbox.start("Leak");
+        let end = run.ended();
+        sandbox.record_is_there(&run.id);
+        let name = end["data"]["preserved_ref"].as_str().unwrap();
+        let tree = sandbox.git(["ls-tree", "-r", "--name-only", name]);
+        assert!(tree.contains("\nwork\n") && !tree.contains(".env"), "{tree}");
+        let why = ".env was copied, has changes, and holds secrets, so that it is not saved in git";
+        let kept = &end["data"]["kept_because"];
+        assert_eq!(*kept, if ignored { Value::Null } else { json!(why) }, "{end}");
+        if !ignored {
+            let path = std::path::Path::new(end["data"]["kept_worktree"].as_str().unwrap());
+            assert!(fs::read_to_string(path.join(".env")).unwrap().ends_with("MORE=x\n"));
+        }
+    }
+}
+
 /// Whoever ends the run for the dead does not know what was secret, so it quotes nothing.
 #[test]
 fn s23_a_reaper_quotes_no_output() {

@@ -3,6 +3,9 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::command;
+use crate::process::helper::Helpers;
+
 /// What of `paths` (relative to both directories) the worker did not change, so that a secret carried into a worktree
 /// does not end in a ref. A directory that changed in part is named by its unchanged parts.
 ///
@@ -15,6 +18,13 @@ pub fn unchanged(project_root: &Path, worktree_root: &Path, paths: &[PathBuf]) -
         }
     }
     found
+}
+
+/// Whether git would leave it out of everything that it is not told to add by name. Not if it cannot be said.
+pub fn is_ignored(h: &mut dyn Helpers, worktree_root: &Path, path: &Path) -> bool {
+    let mut git = command::git(worktree_root);
+    git.args(["check-ignore", "--quiet", "--"]).arg(path);
+    command::run(h, git, None, "cannot ask what is ignored").is_ok_and(|output| output.success())
 }
 
 /// Whether `path` is the same on both sides; if it is not, its unchanged parts are in `found`.

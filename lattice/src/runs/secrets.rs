@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
 
+use super::untrusted;
 use crate::model::mask::{Mask, assignments};
 use crate::model::run::Spec;
 
@@ -39,13 +40,29 @@ fn pairs<'a>(
     variables.into_iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)))
 }
 
-/// Files that are copied or linked into the worktree by name, and dotenv files that stand directly in a directory
-/// which is, or in the project that a run in place works in.
+/// Copies in the worktree that are not as they came, and in which there are secrets; relative to the project.
+pub fn in_changed_copies(spec: &Spec, mask: &Mask, unchanged: &[PathBuf]) -> Vec<PathBuf> {
+    let Some(veil) = mask.veil() else { return Vec::new() };
+    let given = files(spec).into_iter().filter_map(|path| {
+        let below = path.strip_prefix(&spec.project_root).ok()?.to_owned();
+        let is_changed = !unchanged.iter().any(|part| below.starts_with(part));
+        let bytes = untrusted::read(&spec.cwd.join(&below), LONGEST).ok()??;
+        (is_changed && veil.finds(&bytes)).then_some(below)
+    });
+    given.collect()
+}
+
+/// Files that the definition names to be copied or linked into the worktree. Dotenv files that are selected for that,
+/// or that stand directly in a directory which is, or in the project that a run in place works in.
 fn files(spec: &Spec) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let given = spec.carried().map(|below| spec.project_root.join(below));
+    let whole = |below: &PathBuf| spec.project_root.join(below);
     let in_place = spec.worktree_path.is_none().then(|| spec.project_root.clone());
-    for path in given.chain(in_place) {
+    // Of what a pattern selects there may be very many.
+    let selected = spec.include.iter().map(whole);
+    let selected = selected.filter(|path| is_dotenv(path) || path.is_dir());
+    let named = spec.copy.iter().chain(&spec.link).map(whole);
+    for path in named.chain(selected).chain(in_place) {
         match fs_err::read_dir(&path) {
             Ok(entries) => {
                 let names = entries.filter_map(|entry| Some(entry.ok()?.path()));

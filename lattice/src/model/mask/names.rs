@@ -41,10 +41,9 @@ const PROTOCOL: &[&str] = &[
 pub(super) fn is_secret(name: &str, value: &[u8]) -> bool {
     let name = name.to_ascii_uppercase().replace("AUTHOR_", "");
     let is_count = name.ends_with("TOKENS") && value.iter().all(u8::is_ascii_digit);
-    WORDS.iter().any(|word| name.contains(word))
-        && !is_count
-        && !(PLACES.iter().any(|place| name.ends_with(place)) && value.contains(&b'/'))
-        && !PROTOCOL.iter().any(|word| contains(word.as_bytes(), value))
+    let is_place = PLACES.iter().any(|place| name.ends_with(place)) && value.contains(&b'/');
+    let is_ordinary = PROTOCOL.iter().any(|word| contains(word.as_bytes(), value));
+    WORDS.iter().any(|word| name.contains(word)) && !is_count && !is_place && !is_ordinary
 }
 
 fn contains(word: &[u8], value: &[u8]) -> bool {

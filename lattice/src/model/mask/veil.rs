@@ -97,6 +97,19 @@ impl Veil {
         self.give_out(self.end)
     }
 
+    /// Whether there is a secret in it.
+    pub fn finds(&self, bytes: &[u8]) -> bool {
+        let mut at = 0;
+        while at < bytes.len() {
+            at = self.next_candidate(bytes, at, bytes.len());
+            if bytes.get(at..).is_some_and(|rest| self.longest_at(rest).is_some()) {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+
     /// Hides the secrets in the whole of something, and at its end one that is cut.
     pub fn hide(&self, bytes: &mut [u8]) {
         let begin = self.beginning(bytes);
@@ -321,7 +334,10 @@ mod tests {
     #[test]
     fn a_whole_text_is_hidden_in_place() {
         let mut text = b"secret tulip-4711\xff tulip-4".to_vec();
-        veil(&SECRETS).hide(&mut text);
+        let veil = veil(&SECRETS);
+        assert!(veil.finds(&text) && veil.finds(b"x secret") && !veil.finds(b"secre tulip-471"));
+        veil.hide(&mut text);
+        assert!(!veil.finds(&text) && !veil.finds(b""));
         assert_eq!(text, b"****** <KEY>*****\xff *******");
     }
 

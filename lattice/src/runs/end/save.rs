@@ -1,6 +1,6 @@
 //! E1: what the run has made is saved. A failure here never stops the record, but it vetoes deletion.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::{Map, json};
@@ -85,8 +85,10 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
     let mut veto = mounts(path);
     if !end.spec.discard && veto.is_none() {
         let carried: Vec<_> = end.spec.carried().cloned().collect();
-        let exclude = carried::unchanged(&end.spec.project_root, &end.spec.cwd, &carried);
-        let exclude: Vec<_> = exclude.iter().map(|below| end.spec.prefix.join(below)).collect();
+        let mut left_out = carried::unchanged(&end.spec.project_root, &end.spec.cwd, &carried);
+        let secret = secret_copies(end, &left_out, hands);
+        left_out.extend(secret.iter().cloned());
+        let exclude: Vec<_> = left_out.iter().map(|below| end.spec.prefix.join(below)).collect();
         let saved = salvage::save(
             hands,
             &salvage::Request {
@@ -101,7 +103,8 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
         );
         owner::inherit_repository(common_dir);
         remains.preserved_ref = saved.preserved_ref;
-        veto = saved.veto;
+        let whys = saved.veto.into_iter().chain(secret.iter().map(|path| not_saved(path)));
+        veto = Some(whys.collect::<Vec<_>>().join("; ")).filter(|why| !why.is_empty());
     }
     if facts.survivors.any() && veto.is_none() {
         veto = Some("processes of the run may still be alive".to_owned());
@@ -113,6 +116,21 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
     if let Some(why) = veto {
         remains.kept_worktree = Some((path.display().to_string(), why));
     }
+}
+
+/// A ref may be pushed. What git ignores would not be saved in any case.
+fn secret_copies(end: &End<'_>, unchanged: &[PathBuf], hands: &mut dyn Hands) -> Vec<PathBuf> {
+    let known = end.mask.cloned().unwrap_or_else(|| secrets::of_project(end.spec));
+    let mut found = secrets::in_changed_copies(end.spec, &known, unchanged);
+    found.retain(|path| !carried::is_ignored(hands, &end.spec.cwd, path));
+    found
+}
+
+fn not_saved(path: &Path) -> String {
+    format!(
+        "{} was copied, has changes, and holds secrets, so that it is not saved in git",
+        path.display()
+    )
 }
 
 /// Deleting through a mount would empty somebody else's directory.

@@ -107,17 +107,15 @@ impl Spec {
     pub fn carried(&self) -> impl Iterator<Item = &PathBuf> {
         self.copy.iter().chain(&self.include).chain(&self.link)
     }
+
+    pub fn is_sandboxed(&self) -> bool {
+        self.sandbox.as_ref().is_some_and(|sandbox| !sandbox.missing)
+    }
 }
 
 /// Builds that did not say it may have been given some.
 fn unknown() -> bool {
     true
-}
-
-impl Spec {
-    pub fn is_sandboxed(&self) -> bool {
-        self.sandbox.as_ref().is_some_and(|sandbox| !sandbox.missing)
-    }
 }
 
 fn unlimited() -> u64 {

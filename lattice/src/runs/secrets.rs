@@ -65,8 +65,8 @@ fn files(spec: &Spec) -> Vec<PathBuf> {
     for path in named.chain(selected).chain(in_place) {
         match fs_err::read_dir(&path) {
             Ok(entries) => {
-                let names = entries.filter_map(|entry| Some(entry.ok()?.path()));
-                found.extend(names.filter(|path| is_dotenv(path)));
+                let children = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                found.extend(children.filter(|path| is_dotenv(path)));
             }
             Err(_) => found.push(path),
         }

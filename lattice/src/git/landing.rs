@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -148,7 +149,8 @@ fn is_occupied(repository: &Repository, path: &Path, touched: &BTreeSet<&Path>) 
     let full = repository.top.join(path);
     match fs_err::symlink_metadata(&full) {
         Ok(found) if found.is_dir() => {
-            !touched.iter().any(|other| *other != path && other.starts_with(path))
+            let goes = touched.iter().any(|other| *other != path && other.starts_with(path));
+            !goes || holds_another(&repository.top, path, touched)
         }
         Ok(_) => true,
         Err(_) => path.ancestors().skip(1).any(|above| {
@@ -156,6 +158,19 @@ fn is_occupied(repository: &Repository, path: &Path, touched: &BTreeSet<&Path>) 
             found.is_ok_and(|found| !found.is_dir()) && !touched.contains(above)
         }),
     }
+}
+
+/// Whether a directory that is to become a file holds something that stays. What cannot be listed does.
+fn holds_another(top: &Path, directory: &Path, touched: &BTreeSet<&Path>) -> bool {
+    let Ok(entries) = fs_err::read_dir(top.join(directory)) else { return true };
+    entries.into_iter().any(|entry| {
+        let Ok(entry) = entry else { return true };
+        let below = directory.join(entry.file_name());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => holds_another(top, &below, touched),
+            _ => !touched.contains(below.as_path()),
+        }
+    })
 }
 
 /// Tracked paths with changes, staged or not.
@@ -210,7 +225,10 @@ fn take_back(h: &mut dyn Helpers, repository: &Repository, changes: &[Change]) -
 fn remove_new(top: &Path, path: &Path) -> Result<()> {
     match fs_err::remove_file(top.join(path)) {
         Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        // Git had not come that far; a directory that was to become this file is still there.
+        Err(error) if [ErrorKind::NotFound, ErrorKind::IsADirectory].contains(&error.kind()) => {
+            return Ok(());
+        }
         Err(error) => return Err(error.into()),
     }
     for above in path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {

@@ -99,6 +99,8 @@ mod attacks_surroundings;
 mod run_and_git;
 /// Getting the work of a run back.
 mod run_apply;
+/// The same for every kind of file and of change, and refusals that leave every byte.
+mod run_apply_kinds;
 /// Callers in every state, and that none of it reaches the engine or keeps the caller.
 mod run_callers;
 /// Workers that may write only what is their own.

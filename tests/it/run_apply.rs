@@ -11,7 +11,7 @@ use crate::harness::disk::Disk;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::skipped;
 
-const COMMIT: &str = "git -c user.name=Wilma -c user.email=w@example.org commit -q";
+pub const COMMIT: &str = "git -c user.name=Wilma -c user.email=w@example.org commit -q";
 
 /// A project with files of every kind, and a worker that does `script` in a worktree of it.
 fn project(script: &str) -> Sandbox {
@@ -40,14 +40,14 @@ fn everything() -> String {
     )
 }
 
-fn run(sandbox: &Sandbox) -> String {
+pub fn run(sandbox: &Sandbox) -> String {
     let end = sandbox.run_to_end("Work");
     assert_eq!(end["type"], "process_completed", "{end}");
     sandbox.assert_clean();
     end["data"]["started_event_id"].as_str().unwrap().to_owned()
 }
 
-fn worker(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
+pub fn worker(sandbox: &Sandbox, arguments: &[&str]) -> Finished {
     let call = sandbox.lattice(["worker"]);
     arguments.iter().fold(call, |call, argument| call.arg(*argument)).run()
 }
@@ -70,7 +70,7 @@ fn files(sandbox: &Sandbox) -> BTreeMap<String, (String, bool)> {
 }
 
 /// The tree that the checkout would have if all of it were committed.
-fn tree(sandbox: &Sandbox) -> String {
+pub fn tree(sandbox: &Sandbox) -> String {
     sandbox.sh(
         "export GIT_INDEX_FILE=$PWD/../index; cp .git/index $GIT_INDEX_FILE; git add -A -- . ':!.lattice'; git write-tree",
     )

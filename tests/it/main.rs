@@ -18,6 +18,8 @@ mod tracker;
 mod tracker_archive;
 /// `assign`, `update`, `event`, comments and reactions.
 mod tracker_fields;
+/// Hooks that take too long, or leave something behind.
+mod tracker_hooks;
 /// `init`, and what it completes.
 mod tracker_init;
 /// `next`, and claims.

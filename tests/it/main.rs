@@ -39,6 +39,8 @@ mod peer_commands;
 mod peer_races;
 /// Replays of generated logs, compared with the Python tool's.
 mod peer_replay;
+/// The Python tool on what was repaired here.
+mod peer_wreckage;
 
 /// Completions, manual pages, versions.
 mod cli_completions;

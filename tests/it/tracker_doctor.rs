@@ -60,22 +60,32 @@ pub fn project() -> Sandbox {
     sandbox
 }
 
-struct Case {
+pub struct Case {
     /// The row of the matrix.
-    name: &'static str,
+    pub name: &'static str,
     /// In `.lattice`; `T.` is the task, `late` and `archived` are files with one event each.
     broken: &'static str,
     found: &'static [&'static str],
     /// What only a person can decide.
-    stays: &'static [&'static str],
-    archived: bool,
+    pub stays: &'static [&'static str],
+    pub archived: bool,
+}
+
+impl Case {
+    /// A project in that state.
+    pub fn set_up(&self) -> Sandbox {
+        let sandbox = project();
+        let script = self.broken.replace("T.", &format!("{}.", sandbox.task));
+        sandbox.sh(&format!("cd .lattice && {script} && rm -f late archived l"));
+        sandbox
+    }
 }
 
 const fn case(name: &'static str, broken: &'static str, found: &'static [&'static str]) -> Case {
     Case { name, broken, found, stays: &[], archived: false }
 }
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     case("nothing is wrong", "true", &[]),
     case(
         "a short ID was taken, and its task never written",
@@ -238,9 +248,7 @@ fn every_row_of_the_crash_matrix() {
 
 #[track_caller]
 fn check(case: &Case) {
-    let sandbox = project();
-    let script = case.broken.replace("T.", &format!("{}.", sandbox.task));
-    sandbox.sh(&format!("cd .lattice && {script} && rm -f late archived l"));
+    let sandbox = case.set_up();
     let before = ids(&sandbox);
     let unchanged = sandbox.tree();
     let looked = doctor(&sandbox, &[]);
@@ -277,9 +285,7 @@ fn check(case: &Case) {
 #[test]
 fn a_write_on_wreckage_loses_nothing() {
     for case in CASES.iter().filter(|case| case.stays.is_empty() && !case.archived) {
-        let sandbox = project();
-        let script = case.broken.replace("T.", &format!("{}.", sandbox.task));
-        sandbox.sh(&format!("cd .lattice && {script} && rm -f late archived l"));
+        let sandbox = case.set_up();
         let before = ids(&sandbox);
         let task = sandbox.task.as_str();
         let written = sandbox.lattice(["comment", task, "More", "--actor", ACTOR]).run();

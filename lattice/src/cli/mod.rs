@@ -94,7 +94,7 @@ A first session:
   lattice create \"Parser drops the last line\" --actor human:ana
   lattice list
   lattice show LAT-1
-  lattice worker list
+  lattice worker add CodeReviewLite
   lattice worker run CodeReviewLite LAT-1 --follow
 
 Exit status:

@@ -108,8 +108,9 @@ pub fn by_name(layout: &Layout, name: &str) -> Result<Found> {
 fn unknown(name: &str, found: &[Found]) -> Failure {
     if found.is_empty() {
         let message = format!("no worker {name:?}: the project has no definition in workers/");
-        return Failure::new(Code::NotFound, message)
-            .hint("describe one in a file such as workers/review.json");
+        return Failure::new(Code::NotFound, message).hint(
+            "lattice worker add, for those that come with Lattice, or lattice worker new NAME",
+        );
     }
     let names: Vec<String> = found.iter().map(Found::name).collect();
     let message = format!("no worker is called {name:?}; there are {}", names.join(", "));

@@ -53,7 +53,7 @@ fn assert_not_in_git(sandbox: &Sandbox, part: &str) {
 /// A file of the project that is not committed, and that git is not to speak of.
 fn ignored(sandbox: &Sandbox, name: &str, text: &str) {
     sandbox.write(name, text);
-    sandbox.write(".gitignore", "/.env\n/linked\n");
+    sandbox.write(".gitignore", "/.env\n/linked\n/selected.env\n");
     sandbox.commit("Ignore");
 }
 
@@ -158,7 +158,10 @@ fn s23_every_source_and_every_form() {
     );
     ignored(&sandbox, "linked/.env.local", "LINKED_TOKEN=linked-value-2\n");
     ignored(&sandbox, "linked/other", "OTHER_TOKEN=other-value-3\n");
-    let script = r#"cat .env linked/.env.local; env; printf '%s' "$JSON_SECRET" | od -c >/dev/null
+    ignored(&sandbox, "selected.env", "SELECTED_TOKEN=selected-value-4\n");
+    sandbox.write(".worktreeinclude", "/selected.env\n");
+    sandbox.commit("Select");
+    let script = r#"cat .env linked/.env.local selected.env; env; printf '%s' "$JSON_SECRET" | od -c >/dev/null
         echo '{"a":"se\"cret\u00fc\\x","b":"se\"cretü\\x"}'; echo "$MANY_KEY" >&2; exit 3"#;
     let definition =
         json!({"command": script, "worktree": true, "copy": [".env"], "link": ["linked"]});
@@ -175,8 +178,15 @@ fn s23_every_source_and_every_form() {
     let run = sandbox.run_of(&call.run().ok().data());
     let end = run.ended();
     sandbox.assert_clean();
-    let hidden =
-        ["copied-quoted", "copied-one", "copied-two", "linked-value", "planted-", r#"se\"cret"#];
+    let hidden = [
+        "copied-quoted",
+        "copied-one",
+        "copied-two",
+        "linked-value",
+        "selected-value",
+        "planted-",
+        r#"se\"cret"#,
+    ];
     assert_nowhere(&sandbox, &hidden);
     assert_not_in_git(&sandbox, "copied-");
     assert!(

@@ -315,7 +315,12 @@ fn the_answer_for_people() {
     ));
     let found = sandbox.lattice(["doctor"]).run().exits(1).silent();
     assert!(found.stdout.contains("\n\u{26a0} line 3 of events/task_"), "{found}");
-    assert!(found.stdout.ends_with("\n\n1 warning and 1 error found.\n"), "{found}");
+    assert!(
+        found.stdout.ends_with(
+            "\n\n1 warning and 1 error found. lattice doctor --fix repairs what it can.\n"
+        ),
+        "{found}"
+    );
     let fixed = sandbox.lattice(["doctor", "--fix"]).run().ok().silent();
     assert!(fixed.stdout.contains("is no event (fixed)\n"), "{fixed}");
     assert!(fixed.stdout.ends_with("\n\n2 issues fixed; no others found.\n"), "{fixed}");

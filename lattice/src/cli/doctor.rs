@@ -77,7 +77,10 @@ fn answer(session: &Session, args: &DoctorArgs, survey: &Survey, fixed: &[Findin
     match session.out.form() {
         Form::Json => session.out.data(as_json(args, survey, fixed, (errors, warnings)))?,
         Form::Quiet => survey.findings.iter().try_for_each(|f| session.out.line(&f.message))?,
-        Form::Human => session.out.line(render::doctor::page(survey, fixed, session.out.paint))?,
+        Form::Human => {
+            let fixed = args.fix.then_some(fixed);
+            session.out.line(render::doctor::page(survey, fixed, session.out.paint))?;
+        }
     }
     if errors == 0 {
         return Ok(());

@@ -6,7 +6,10 @@ use lattice::storage::doctor::Survey;
 use super::paint::Paint;
 use super::plural::count;
 
-pub(crate) fn page(survey: &Survey, fixed: &[Finding], paint: Paint) -> String {
+/// `fixed` is `None` where it was only looked.
+pub(crate) fn page(survey: &Survey, fixed: Option<&[Finding]>, paint: Paint) -> String {
+    let advice = if fixed.is_some() { "" } else { " lattice doctor --fix repairs what it can." };
+    let fixed = fixed.unwrap_or_default();
     let mut lines = vec![format!(
         "Checking {}, {}, {}...",
         count(survey.tasks, "task"),
@@ -34,7 +37,7 @@ pub(crate) fn page(survey: &Survey, fixed: &[Finding], paint: Paint) -> String {
     lines.push(match (of(Level::Error), of(Level::Warning)) {
         (0, 0) if fixed.is_empty() => "No issues found.".to_owned(),
         (0, 0) => format!("{} fixed; no others found.", count(fixed.len(), "issue")),
-        (errors, warnings) => format!("{}.", found(errors, warnings)),
+        (errors, warnings) => format!("{}.{advice}", found(errors, warnings)),
     });
     lines.join("\n")
 }

@@ -1,6 +1,7 @@
 //! A control group with a small limit of memory, for a test that may make one (cgroups(7), either version).
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,13 +44,16 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            drop(fs::remove_dir(&self.path));
-            return;
+        let removed = catch_unwind(AssertUnwindSafe(|| {
+            eventually("nobody is in the control group", SOON, || {
+                fs::remove_dir(&self.path).map_err(|error| error.to_string())
+            });
+        }));
+        if let Err(panic) = removed
+            && !std::thread::panicking()
+        {
+            resume_unwind(panic);
         }
-        eventually("nobody is in the control group", SOON, || {
-            fs::remove_dir(&self.path).map_err(|error| error.to_string())
-        });
     }
 }
 

@@ -7,11 +7,16 @@ use crate::harness::namespace::Namespace;
 use crate::harness::sandbox::{ACTOR, Sandbox};
 use crate::harness::waiting::skipped;
 
-pub const WRITES: [&[&str]; 4] = [
+pub const WRITES: [&[&str]; 9] = [
     &["worker", "run", "Fine", "LAT-1"],
     &["create", "New", "--actor", ACTOR],
     &["comment", "LAT-1", "Hello", "--actor", ACTOR],
     &["attach", "LAT-1", "--inline", "Hello", "--actor", ACTOR],
+    &["status", "LAT-1", "planned", "--actor", ACTOR],
+    &["assign", "LAT-1", "agent:bot", "--actor", ACTOR],
+    &["update", "LAT-1", "title=New", "priority=high", "--actor", ACTOR],
+    &["event", "LAT-1", "x_a", "--actor", ACTOR],
+    &["branch-link", "LAT-1", "feature", "--actor", ACTOR],
 ];
 
 /// One clear line that names the place, and the right status.

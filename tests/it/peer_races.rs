@@ -126,6 +126,11 @@ fn assert_replayed(events: &[Value], answers: &[Value]) {
     }
 }
 
+/// What the Python tool does where a lock does not come free.
+fn gave_up(answer: &Answer) -> bool {
+    answer.crash.as_ref().is_some_and(|crash| crash.contains("Timeout"))
+}
+
 fn one_task(test: &str, libraries: &[Option<&str>]) {
     let Some(mut race) = Race::new(test, libraries) else { return };
     let theirs: [&[&str]; 2] = [
@@ -138,12 +143,17 @@ fn one_task(test: &str, libraries: &[Option<&str>]) {
     ];
     let (theirs, ours) = race.run(&theirs, &ours);
     let events = race.events(&race.sandbox.task.clone());
-    // The creation, and one event for each call that was told that it had been successful.
-    assert!(theirs.iter().all(|answer| answer.code == 0), "{theirs:#?}");
     println!("{} calls of theirs, {} of ours", theirs.len(), ours.len());
-    assert!(theirs.len() > 10 && ours.len() > 10, "a race has two");
+    let (theirs, late): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|call| call.code == 0);
+    let gave_up =
+        |call: &Answer| call.crash.as_ref().is_some_and(|crash| crash.contains("Timeout"));
+    assert!(late.iter().all(gave_up), "on a busy machine a lock may come too late: {late:#?}");
+    let (ours, late): (Vec<_>, Vec<_>) = ours.into_iter().partition(|call| call.code == Some(0));
+    late.into_iter().for_each(|call| drop(call.refused(3, "LOCK_TIMEOUT")));
+    assert!(theirs.len() > 5 && ours.len() > 5, "a race has two");
+    // The creation, and one event for each call that was told that it had been successful.
     assert_eq!(events.len(), 1 + theirs.len() + ours.len());
-    let ours: Vec<_> = ours.into_iter().map(|answer| answer.ok().data()).collect();
+    let ours: Vec<_> = ours.iter().map(Finished::data).collect();
     assert_replayed(&events, &ours);
     race.settle(&["LAT-1"]);
 }
@@ -179,13 +189,16 @@ fn both_tools_link_two_tasks_to_each_other() {
     let (first, second) = (race.events(&first), race.events(&second));
     // Refused is who comes second, and nobody else.
     let done = theirs.iter().filter(|answer| answer.code == 0).count();
-    let is_fair = |answer: &Answer| answer.crash.is_none() && answer.code <= 1;
+    let is_fair = |answer: &Answer| gave_up(answer) || answer.crash.is_none() && answer.code <= 1;
     assert!(theirs.iter().all(is_fair), "{theirs:#?}");
     let (accepted, refused): (Vec<_>, Vec<_>) =
         ours.into_iter().partition(|answer| answer.code == Some(0));
     for answer in refused {
-        let error = answer.exits(1).error();
-        assert!(["CONFLICT", "NOT_FOUND"].contains(&error["code"].as_str().unwrap()), "{error}");
+        let error = answer.error();
+        assert!(
+            ["CONFLICT", "NOT_FOUND", "LOCK_TIMEOUT"].contains(&error["code"].as_str().unwrap()),
+            "{error}"
+        );
     }
     assert_eq!(first.len() + second.len(), 2 + done + accepted.len());
     let (of_first, of_second): (Vec<_>, Vec<_>) =

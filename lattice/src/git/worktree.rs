@@ -1,6 +1,7 @@
 //! Worktrees of runs and their administrative entries. Never prunes: what is not provably the run's stays.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -88,24 +89,36 @@ fn jitter(pause: Duration) -> Duration {
 /// The administrative entry of `worktree`, whole or half-made.
 ///
 /// An entry is the worktree's if it bears its name and its `gitdir` names its path. A `gitdir` that is missing or
-/// empty (a git killed on the way, a power loss) leaves the name, which no other worktree has.
-pub fn entry(common_dir: &Path, worktree: &Path) -> Option<PathBuf> {
-    let entry = common_dir.join("worktrees").join(worktree.file_name()?);
-    if !fs_err::symlink_metadata(&entry).ok()?.is_dir() {
-        return None;
+/// empty (a git killed on the way, a power loss) leaves the name, which no other worktree has. What cannot be looked
+/// at may be there: an error is no "no".
+pub fn entry(common_dir: &Path, worktree: &Path) -> io::Result<Option<PathBuf>> {
+    let Some(name) = worktree.file_name() else { return Ok(None) };
+    let entry = common_dir.join("worktrees").join(name);
+    if !is(&entry, Metadata::is_dir)?.unwrap_or(false) {
+        return Ok(None);
     }
-    let content = match plain::read(&entry.join("gitdir")) {
-        Ok(content) => content,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(entry),
-        Err(_) => return None,
-    };
+    match is(&entry.join("gitdir"), Metadata::is_file)? {
+        None => return Ok(Some(entry)),
+        Some(false) => return Ok(None),
+        Some(true) => {}
+    }
+    let content = plain::read(&entry.join("gitdir"))?;
     let target = content.trim_ascii();
     if target.iter().all(|byte| *byte == 0) {
-        return Some(entry);
+        return Ok(Some(entry));
     }
     // Git writes an absolute path, or with `worktree.useRelativePaths` one from the entry.
     let target = entry.join(OsStr::from_bytes(target));
-    same_place(&target, &worktree.join(".git")).then_some(entry)
+    Ok(same_place(&target, &worktree.join(".git")).then_some(entry))
+}
+
+/// `None`: nothing is there.
+fn is(path: &Path, kind: fn(&Metadata) -> bool) -> io::Result<Option<bool>> {
+    match fs_err::symlink_metadata(path) {
+        Ok(found) => Ok(Some(kind(&found))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether two paths of the form `DIRECTORY/NAME/.git` mean one place, though `NAME` may be gone already.

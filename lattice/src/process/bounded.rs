@@ -83,6 +83,7 @@ pub fn run_until(
     limit: Duration,
     give_up: &dyn Fn() -> bool,
 ) -> io::Result<Ended> {
+    can_wait()?;
     let mut child = command.process_group(0).spawn()?;
     let deadline = Instant::now() + limit;
     loop {
@@ -99,6 +100,11 @@ pub fn run_until(
             return Ok(Ended::TimedOut);
         }
     }
+}
+
+/// Once in a process `wait_timeout` makes a pair of sockets, and panics where it cannot have them.
+fn can_wait() -> io::Result<()> {
+    std::os::unix::net::UnixStream::pair().map(drop)
 }
 
 /// TERM, then KILL, to the whole group. The leader is not reaped before the KILL, so that the group's number

@@ -150,3 +150,29 @@ fn given_up(task: &TaskId, open: &OpenRun) -> Event {
         .with_actor(start.actor().clone())
         .with_id(EventId::generate())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(when: SystemTime, minutes: serde_json::Value) -> OpenRun {
+        let task = TaskId::parse("task_01KA0000000000000000000000").unwrap();
+        let data = json!({"process_type": "Check", "timeout_minutes": minutes});
+        let event = Event::new("process_started", &task, "", time::timestamp(when), data)
+            .with_id(EventId::generate());
+        crate::model::reduce::open_runs(&[event]).pop().unwrap()
+    }
+
+    /// The time of day may jump: what began in the future, or has no limit that can be read, is never over.
+    #[test]
+    fn a_run_is_late_when_its_own_limit_has_passed_and_not_before() {
+        let now = SystemTime::now();
+        let minute = Duration::from_mins(1);
+        assert!(is_late(&started(now - 61 * minute, json!(60))));
+        assert!(!is_late(&started(now - 59 * minute, json!(60))));
+        assert!(!is_late(&started(now + 60 * minute, json!(0.5))));
+        for limit in [json!(null), json!("60"), json!(-1), json!(1e300)] {
+            assert!(!is_late(&started(now - 600 * minute, limit.clone())), "{limit}");
+        }
+    }
+}

@@ -69,7 +69,7 @@ pub fn paths(spec: &Spec, run: &RunDir) -> Result<Option<Vec<PathBuf>>> {
     let (Some(worktree), Some(common_dir)) = (&spec.worktree_path, &spec.git_dir) else {
         return Err(Failure::internal("a sandboxed run has no worktree"));
     };
-    let entry = worktree::entry(common_dir, worktree).ok_or_else(|| {
+    let entry = worktree::entry(common_dir, worktree)?.ok_or_else(|| {
         Failure::new(Code::WorktreeError, "git does not know the worktree any more")
     })?;
     let own = [worktree.clone(), run.work(), entry, common_dir.join("objects")];

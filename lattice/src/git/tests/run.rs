@@ -33,7 +33,7 @@ impl Run {
     }
 
     pub(super) fn entry(&self) -> Option<PathBuf> {
-        entry(&self.project.repository().common_dir, &self.worktree)
+        entry(&self.project.repository().common_dir, &self.worktree).unwrap()
     }
 
     pub(super) fn save_with(&self, h: &mut dyn Helpers) -> Salvage {

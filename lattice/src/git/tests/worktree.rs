@@ -35,7 +35,7 @@ fn a_worktree_is_detached_and_locked_and_runs_no_hook() {
     assert!(list.contains("detached") && list.contains("locked lattice ev_1"), "{list}");
     assert!(!project.top.join(".git/hook-ran").exists());
     assert_eq!(
-        entry(&project.repository().common_dir, &path),
+        entry(&project.repository().common_dir, &path).unwrap(),
         Some(project.top.join(".git/worktrees/wt-1"))
     );
 }
@@ -52,7 +52,7 @@ fn a_refused_add_is_a_worktree_error_and_leaves_nothing() {
         .unwrap_err();
     assert_eq!((failure.code(), pauses), (Code::WorktreeError, 0));
     assert!(!path.exists());
-    assert_eq!(entry(&project.repository().common_dir, &path), None);
+    assert_eq!(entry(&project.repository().common_dir, &path).unwrap(), None);
 }
 
 /// Fails as if another git held a lock, `left` times.
@@ -124,10 +124,10 @@ fn an_entry_of_another_path_is_not_ours() {
     let project = Project::new();
     add_to(&project, &place(&project, "wt-1")).unwrap();
     let common = project.repository().common_dir;
-    assert_eq!(entry(&common, &place(&project, "elsewhere/wt-1")), None);
-    assert_eq!(entry(&common, &place(&project, "wt-2")), None);
+    assert_eq!(entry(&common, &place(&project, "elsewhere/wt-1")).unwrap(), None);
+    assert_eq!(entry(&common, &place(&project, "wt-2")).unwrap(), None);
     write(&common.join("worktrees/wt-1/gitdir"), "/unplugged/wt-1/.git\n");
-    assert_eq!(entry(&common, &place(&project, "wt-1")), None);
+    assert_eq!(entry(&common, &place(&project, "wt-1")).unwrap(), None);
 }
 
 #[test]
@@ -139,11 +139,11 @@ fn an_entry_is_found_through_links_relative_paths_and_after_the_worktree() {
     let link = place(&project, "link");
     std::os::unix::fs::symlink(project.dir.path(), &link).unwrap();
     let expected = Some(common.join("worktrees/wt-1"));
-    assert_eq!(entry(&common, &link.join("wt-1")), expected);
+    assert_eq!(entry(&common, &link.join("wt-1")).unwrap(), expected);
     write(&common.join("worktrees/wt-1/gitdir"), "../../../../wt-1/.git\n");
-    assert_eq!(entry(&common, &real), expected);
+    assert_eq!(entry(&common, &real).unwrap(), expected);
     fs_err::remove_dir_all(&real).unwrap();
-    assert_eq!(entry(&common, &real), expected);
+    assert_eq!(entry(&common, &real).unwrap(), expected);
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn a_half_made_entry_is_found_by_its_name() {
     let common = project.repository().common_dir;
     let half = common.join("worktrees/wt-1");
     fs_err::create_dir_all(&half).unwrap();
-    assert_eq!(entry(&common, &place(&project, "wt-1")), Some(half.clone()));
+    assert_eq!(entry(&common, &place(&project, "wt-1")).unwrap(), Some(half.clone()));
     for remains in ["", "\n", "\0\0\0\0"] {
         write(&half.join("gitdir"), remains);
-        assert_eq!(entry(&common, &place(&project, "wt-1")), Some(half.clone()));
+        assert_eq!(entry(&common, &place(&project, "wt-1")).unwrap(), Some(half.clone()));
     }
 }
 
@@ -169,13 +169,13 @@ fn removal_takes_one_entry_and_leaves_the_others() {
     // A user's worktree on a disk that is not plugged in: `git worktree prune` would forget it.
     fs_err::rename(place(&project, "wt-2"), place(&project, "unplugged")).unwrap();
 
-    let ours = entry(&common, &path).unwrap();
+    let ours = entry(&common, &path).unwrap().unwrap();
     lock(&ours, "kept: not saved").unwrap();
     assert!(project.git(&["worktree", "list", "--porcelain"]).contains("locked kept: not saved"));
     remove_entry(&ours).unwrap();
     remove_entry(&ours).unwrap();
     assert!(!ours.exists() && common.join("worktrees/wt-2/HEAD").exists());
-    assert_eq!(entry(&common, &path), None);
+    assert_eq!(entry(&common, &path).unwrap(), None);
 }
 
 #[test]
@@ -184,10 +184,10 @@ fn a_removal_that_was_cut_short_is_finished_by_the_next() {
     let path = place(&project, "wt-1");
     add_to(&project, &path).unwrap();
     let common = project.repository().common_dir;
-    let ours = entry(&common, &path).unwrap();
+    let ours = entry(&common, &path).unwrap().unwrap();
     for gone in ["HEAD", "index", "commondir", "gitdir"] {
         fs_err::remove_file(ours.join(gone)).unwrap();
-        assert_eq!(entry(&common, &path), Some(ours.clone()), "after {gone}");
+        assert_eq!(entry(&common, &path).unwrap(), Some(ours.clone()), "after {gone}");
     }
     remove_entry(&ours).unwrap();
     assert!(!ours.exists());
@@ -198,4 +198,12 @@ fn only_entries_below_worktrees_are_removed() {
     let project = Project::new();
     assert!(remove_entry(&project.top.join(".git")).is_err());
     assert!(project.top.join(".git/HEAD").exists());
+}
+
+#[test]
+fn an_entry_that_cannot_be_looked_at_is_no_missing_one() {
+    let project = Project::new();
+    let common = project.repository().common_dir;
+    write(&common.join("worktrees"), "a file");
+    assert!(entry(&common, &place(&project, "wt-1")).is_err());
 }

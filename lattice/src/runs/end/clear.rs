@@ -7,6 +7,7 @@ use crate::git::worktree;
 use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::terminal::kept_worktree;
+use crate::runs::examine::is_missing;
 use crate::storage::{delete, replace};
 
 /// Renamed first, so that what dies or is killed in the middle leaves only `.trash-`, which anybody may delete;
@@ -15,7 +16,7 @@ pub(super) fn worktree(end: &End<'_>, record: &Event) -> Result<()> {
     let (Some(path), Some(common_dir)) = (&end.spec.worktree_path, &end.spec.git_dir) else {
         return Ok(());
     };
-    let entry = worktree::entry(common_dir, path);
+    let entry = worktree::entry(common_dir, path)?;
     if kept_worktree(record).is_some() {
         let why =
             record.data().get("kept_because").and_then(|why| why.as_str()).unwrap_or("not saved");
@@ -25,7 +26,7 @@ pub(super) fn worktree(end: &End<'_>, record: &Event) -> Result<()> {
         return Ok(());
     }
     let trash = delete::trash_name(path);
-    if fs_err::symlink_metadata(path).is_ok() {
+    if !is_missing(path)? {
         fs_err::rename(path, &trash)?;
         path.parent().map_or(Ok(()), replace::sync_dir)?;
     }

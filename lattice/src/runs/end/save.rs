@@ -17,6 +17,8 @@ use crate::model::terminal::Remains;
 use crate::model::time;
 use crate::model::words::Words;
 use crate::process::{pipe, sparse};
+use crate::runs::directory::RunDir;
+use crate::runs::examine::is_missing;
 use crate::runs::{reported, secrets, untrusted};
 use crate::storage::artifact::{self, NewArtifact};
 use crate::storage::{delete, owner, replace};
@@ -78,12 +80,15 @@ fn worktree_work(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands, remains: &
     let (Some(path), Some(common_dir)) = (&end.spec.worktree_path, &end.spec.git_dir) else {
         return;
     };
-    let entry = worktree::entry(common_dir, path);
-    if entry.is_none() && fs_err::symlink_metadata(path).is_err() {
+    let (entry, mut veto) = match worktree::entry(common_dir, path) {
+        Ok(entry) => (entry, None),
+        Err(error) => (None, Some(format!("its entry cannot be looked at: {error}"))),
+    };
+    if entry.is_none() && veto.is_none() && is_missing(path).unwrap_or(false) {
         return;
     }
-    let mut veto = mounts(path);
-    if !end.spec.discard && veto.is_none() {
+    veto = veto.or_else(|| mounts(path));
+    if !end.spec.discard && veto.is_none() && !never_began(end.run) {
         let carried: Vec<_> = end.spec.carried().cloned().collect();
         let mut left_out = carried::unchanged(&end.spec.project_root, &end.spec.cwd, &carried);
         let secret = secret_copies(end, &left_out, hands);
@@ -131,6 +136,12 @@ fn not_saved(path: &Path) -> String {
         "{} was copied, has changes, and holds secrets, so that it is not saved in git",
         path.display()
     )
+}
+
+/// Before the gate was opened for the first time nobody worked here: what a git that was killed has left half made
+/// holds nothing of anybody's.
+fn never_began(run: &RunDir) -> bool {
+    run.exists() && is_missing(&run.engine()).unwrap_or(false)
 }
 
 /// Deleting through a mount would empty somebody else's directory.

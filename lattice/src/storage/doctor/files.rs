@@ -94,6 +94,8 @@ pub(super) fn old_temporaries(layout: &Layout) -> Vec<PathBuf> {
         layout.archive_events(),
         layout.artifact_metas(),
         layout.artifact_payloads(),
+        layout.runs(),
+        layout.worker_logs(),
     ];
     let is_temporary = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp."))

@@ -4,7 +4,7 @@
 //! streams and one end of a socket, which closes when the exec succeeds and carries the error when it does not.
 
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -26,16 +26,16 @@ pub(crate) const UNCONFINED: &str = "-";
 /// The byte that opens the gate.
 pub(crate) const OPEN: u8 = b'+';
 
-/// The byte by which a gate says that it has a session of its own.
-pub(crate) const APART: u8 = b'=';
+/// The byte by which a gate says that nothing but its socket can keep it from the program any more. Of what goes
+/// wrong before it, the end of the socket tells; of what comes after it, a number.
+pub(crate) const READY: u8 = b'=';
 
 /// The same for a supervisor that has a terminal and whatever else its caller left it: first the child parts with
-/// that, and says so by a byte, because its group is another one behind it.
+/// that.
 pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
     inherit::close_leaked_descriptors();
     inherit::default_dispositions_at_exec();
     nix::unistd::setsid().map_err(|error| Failure::io("setsid", error))?;
-    rustix::io::write(std::io::stdin(), &[APART]).map_err(std::io::Error::from)?;
     run(words)
 }
 
@@ -49,17 +49,21 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
     let parent = number(parent)?;
     die_with(parent, Signal::SIGKILL)?;
     offer_to_oom_killer();
-    let mut socket = take_socket()?;
-    if !opened(&mut socket) {
-        return Err(Failure::internal("the gate was closed"));
-    }
     set_umask(mask)?;
-    if let Some(Err(error)) = writable.map(landlock::write_only_below) {
-        socket.write_all(&NO_SANDBOX.to_le_bytes())?;
-        return Err(Failure::new(Code::SpawnError, format!("no sandbox: {error}")));
-    }
-    let error = match inherit::read_from(Path::new(input)) {
-        Ok(()) => spawn::inheriting(program).args(arguments).exec(),
+    let mut socket = take_socket()?;
+    socket.write_all(&[READY])?;
+    let error = match opened(&mut socket) {
+        Ok(true) => {
+            if let Some(Err(error)) = writable.map(landlock::write_only_below) {
+                socket.write_all(&NO_SANDBOX.to_le_bytes())?;
+                return Err(Failure::new(Code::SpawnError, format!("no sandbox: {error}")));
+            }
+            match inherit::read_from(Path::new(input)) {
+                Ok(()) => spawn::inheriting(program).args(arguments).exec(),
+                Err(error) => error,
+            }
+        }
+        Ok(false) => return Err(Failure::internal("the gate was closed")),
         Err(error) => error,
     };
     let number = error.raw_os_error().unwrap_or_default();
@@ -122,9 +126,13 @@ fn take_socket() -> Result<UnixStream> {
 }
 
 /// End of file instead of the byte: the supervisor has died, or has decided against it.
-fn opened(socket: &mut UnixStream) -> bool {
+fn opened(socket: &mut UnixStream) -> io::Result<bool> {
     let mut byte = [0];
-    matches!(socket.read(&mut byte), Ok(1)) && byte[0] == OPEN
+    match socket.read_exact(&mut byte) {
+        Ok(()) => Ok(byte[0] == OPEN),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn set_umask(word: &OsString) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Starting a process behind the gate: its identity is on disk before its first instruction.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, SystemTime};
 
+use lattice::controls::{self, Control};
 use lattice::model::failure::{Failure, Result};
 use lattice::model::run::Engine;
 use lattice::model::time;
@@ -62,13 +64,13 @@ impl Gated {
             // setsid(2) is refused to the leader of a group.
             command.process_group(0);
         }
+        let leaked = if controls::is(Control::LeakedLock) { Some(leak(seat)?) } else { None };
         let child = command.spawn().map_err(|error| in_directory(&error, job))?;
+        drop(leaked);
         // The child's end is the child's alone from here on.
         drop(command);
         let mut gated = Self { child, socket: UnixStream::from(ours) };
-        if seat.foreground {
-            gated.wait_until_apart()?;
-        }
+        gated.wait_until_ready()?;
         gated.publish(seat, job, output)?;
         Ok(gated)
     }
@@ -77,11 +79,13 @@ impl Gated {
         self.child.id().cast_signed()
     }
 
-    fn wait_until_apart(&mut self) -> Result<()> {
+    /// A gate that cannot become the program must not be taken for one that has.
+    fn wait_until_ready(&mut self) -> Result<()> {
         let mut byte = [0];
         self.socket.set_read_timeout(Some(EXEC_ANSWERS_WITHIN))?;
-        self.socket.read_exact(&mut byte)?;
-        if byte == [gate::APART] {
+        let read = self.socket.read_exact(&mut byte);
+        read.map_err(|error| Failure::io("the gate ended before it was ready", error))?;
+        if byte == [gate::READY] {
             Ok(())
         } else {
             Err(Failure::internal("the gate said nonsense"))
@@ -117,6 +121,13 @@ fn refusal(number: i32) -> io::Error {
         return io::Error::other("its sandbox cannot be made, see its log");
     }
     io::Error::from_raw_os_error(number)
+}
+
+/// The life lock, open over the exec that comes.
+fn leak(seat: &Seat) -> io::Result<File> {
+    let leaked = seat.life.lock.try_clone()?;
+    rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty())?;
+    Ok(leaked)
 }
 
 /// ENOENT of a spawn is the directory's, because the program is our own.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lattice::controls::{self, Control};
 use lattice::model::event::Event;
 use lattice::model::failure::{Failure, Result};
 use lattice::model::mask::Mask;
@@ -137,7 +138,15 @@ impl Shim<'_> {
         if let Some(dirty) = self.dirty {
             self.turns.tell(&Message::Dirty { dirty });
         }
+        let late = controls::is(Control::LateIntent);
+        if late {
+            let silent = Spec { worktree_path: None, ..spec.clone() };
+            drop(self.seat.publish_as(&silent, "spec.json"));
+        }
         let made = worktree::prepare(spec, &mut self.turns);
+        if late {
+            drop(self.seat.publish_as(spec, "spec.json"));
+        }
         self.end_if_stopped()?;
         if let Err(failure) = made {
             return Break(Facts::new(Reason::WorktreeFailed).because(failure.to_string()));

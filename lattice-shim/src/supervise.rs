@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lattice::controls::{self, Control};
 use lattice::model::outcome::{Exit, Reason};
 use lattice::process::memory::Gauge;
 use lattice::process::reap::{self, Child};
@@ -108,8 +109,9 @@ impl Shim<'_> {
         if self.engine == Some(leader) {
             self.unbound = table::acts_as_another(leader);
         }
+        let early = controls::is(Control::EarlyReap).then(|| reap::collect(leader));
         let swept = self.turns.end_tree(Some(leader), grace).unwrap_or_default();
-        let exit = match reap::collect(leader) {
+        let exit = match early.unwrap_or_else(|| reap::collect(leader)) {
             Child::Exited(exit) => exit,
             Child::Running | Child::Unknown => Exit::default(),
         };

@@ -3,6 +3,7 @@
 //!
 //! `runs` may use `storage`, `process` and `git`; all of them use `model`, which does no I/O at all.
 
+pub mod controls;
 pub mod git;
 pub mod model;
 pub mod process;

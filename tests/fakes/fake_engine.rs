@@ -39,8 +39,10 @@ struct Fake {
 }
 
 mod lock;
+mod tree;
 
 use lock::{Lock, rewrite_locked};
+use tree::{Act, Tree};
 
 fn main() -> ExitCode {
     let mut fake = Fake::default();
@@ -51,6 +53,11 @@ fn main() -> ExitCode {
             // The rest is not steps but the command that takes this process over.
             let error = command(value).args(steps).exec();
             return complain(&step, &error);
+        }
+        if verb == "background" {
+            // The rest is for a child, and this process is over.
+            let begun = command_self().and_then(|mut own| own.args(steps).spawn());
+            return begun.map_or_else(|error| complain(&step, &error), |_| ExitCode::SUCCESS);
         }
         match fake.step(verb, value) {
             Ok(Next::Step) => {}
@@ -109,6 +116,8 @@ impl Fake {
             "spawn-double-fork" => self.spawn_double_fork(value)?,
             // Never the same process for long, and never in the same session, as long as the file is there.
             "hop" => return hop(value),
+            // SEED:DEPTH, a member of a random tree of processes.
+            "tree" => return self.grow(value),
             "git-commit" => git_commit(value)?,
             // LOCK: taken with flock(2) as the library does that the Python tool uses; held until `unlock`.
             "lock" => self.lock = Some(Lock::acquire(value)?),
@@ -121,6 +130,7 @@ impl Fake {
             "leak-fds" => self.leak(value)?,
             "kill-self" => send(Pid::this(), value)?,
             "kill-parent" => send(getppid(), value)?,
+            "kill-grandparent" => send(parent_of(getppid())?, value)?,
             "exit" => return Ok(Next::Exit(number(value)?)),
             _ => return Err(io::Error::other("no such step")),
         }
@@ -156,6 +166,26 @@ impl Fake {
         }
         signals.clone_into(&mut self.ignored);
         Ok(())
+    }
+
+    fn grow(&mut self, value: &str) -> io::Result<Next> {
+        self.connect("member")?;
+        let mut tree = Tree::parse(value)?;
+        loop {
+            match tree.act() {
+                Act::Spawn(child) => tree.spawn(&child, &self.socket)?,
+                // EPERM for the leader of a group, which then keeps its session.
+                Act::Session => drop(setsid()),
+                Act::Exec => {
+                    let words = tree.words(&self.socket, false);
+                    return Err(command_self()?.args(words).exec());
+                }
+                Act::Leave => return Ok(Next::Exit(0)),
+                Act::Stay => loop {
+                    pause();
+                },
+            }
+        }
     }
 
     fn spawn(&self, mut command: Command, name: &str, first: &[&str]) -> io::Result<()> {
@@ -311,6 +341,12 @@ fn git_commit(message: &str) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn parent_of(pid: Pid) -> io::Result<Pid> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").ok_or_else(|| io::Error::other("no stat file"))?;
+    Ok(Pid::from_raw(number(fields.split(' ').nth(1).unwrap_or_default())?))
 }
 
 fn send(to: Pid, name: &str) -> io::Result<()> {

@@ -62,6 +62,8 @@ mod tracker_doctor_scenes;
 /// `rebuild`, `backfill-ids`, `set-project-code`.
 mod tracker_rebuild;
 
+/// The fault campaign: `scripts/campaign`, and its short forms.
+mod campaign;
 /// Definitions and surroundings that keep a worker from starting.
 mod definitions;
 /// How agents are called, what they get, and what is understood of their work.
@@ -74,6 +76,7 @@ mod engines_failed;
 mod engines_output;
 /// Prompts, and surroundings in which an agent would do nothing.
 mod engines_start;
+
 /// One run as a model, searched exhaustively.
 mod protocol;
 

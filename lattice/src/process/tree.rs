@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::reap::{self, Child};
 use super::table::{self, Stat};
+use crate::controls::{self, Control};
 use crate::model::outcome::Facts;
 
 /// A process in uninterruptible sleep may outlive SIGKILL; the record does not wait longer than this for it.
@@ -109,6 +110,9 @@ fn count(swept: &mut Swept, plan: &Plan<'_>, process: &Stat) {
 /// The descendants that still run, without the spared and theirs. Children that have ended are reaped on the way.
 fn living(plan: &Plan<'_>) -> Vec<Stat> {
     let mut found = Vec::new();
+    if controls::is(Control::GroupKill) {
+        return found;
+    }
     let mut parents = vec![Pid::this().as_raw()];
     let own = parents[0];
     let mut seen = BTreeSet::from([own]);
@@ -133,6 +137,9 @@ fn living(plan: &Plan<'_>) -> Vec<Stat> {
 /// Whether somebody other than the leader's zombie and the spared is left. The list of children may miss one
 /// while it forks, so where nobody needs to be left out the kernel's own answer decides: ECHILD or not.
 fn others_alive(plan: &Plan<'_>) -> bool {
+    if controls::is(Control::GroupKill) {
+        return false;
+    }
     let mut left_out = 0;
     for pid in table::children(Pid::this().as_raw()) {
         let is_leader = plan.leader == Some(pid);

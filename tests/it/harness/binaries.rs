@@ -27,11 +27,7 @@ pub fn lattice() -> PathBuf {
 }
 
 pub fn fake_engine() -> String {
-    directory()
-        .join("fake-engine")
-        .into_os_string()
-        .into_string()
-        .expect("the target directory is UTF-8")
+    fake("fake-engine")
 }
 
 /// The root of the workspace.
@@ -66,6 +62,11 @@ fn build() -> PathBuf {
     let status = cargo.status().expect("cargo starts");
     assert!(status.success(), "cargo build of the binaries under test: {status}");
     profile.to_owned()
+}
+
+/// A program of this package's fakes.
+pub fn fake(name: &str) -> String {
+    directory().join(name).into_os_string().into_string().expect("the target directory is UTF-8")
 }
 
 #[expect(

@@ -51,7 +51,7 @@ pub fn assert_settled(sandbox: &Sandbox, moment: &Moment) {
         if fits { Ok(()) } else { Err(format!("{moment:?}: {open:#?} {left:#?}")) }
     };
     // What is alive goes on by itself, and no call may be needed for that. What the dead left needs one.
-    eventually("the supervisors have ended", SOON, || match (settled(), engines(sandbox)) {
+    eventually("the supervisors have ended", SOON, || match (settled(), supervisors(sandbox)) {
         (Ok(()), _) | (_, 0) => Ok(()),
         (Err(state), _) => Err(state),
     });
@@ -64,7 +64,7 @@ pub fn assert_settled(sandbox: &Sandbox, moment: &Moment) {
 }
 
 /// Live supervisors: what may still end a run without a call.
-fn engines(sandbox: &Sandbox) -> usize {
+pub fn supervisors(sandbox: &Sandbox) -> usize {
     let is_supervisor = |line: &&String| {
         ["warden", "shim", "finish", "stage0"].iter().any(|role| line.contains(role))
     };
@@ -72,7 +72,7 @@ fn engines(sandbox: &Sandbox) -> usize {
 }
 
 /// A directory whose maker died before it made the lock file is garbage only after a minute: it is made old.
-fn age_unlocked(sandbox: &Sandbox) {
+pub fn age_unlocked(sandbox: &Sandbox) {
     sandbox.sh(
         "for new in .lattice/runs/.new-*; do test -e $new/lock || touch -c -d '-2 min' $new; done",
     );

@@ -222,6 +222,11 @@ impl Sandbox {
         carrying(&self.marker).iter().map(|process| describe(process.pid)).collect()
     }
 
+    /// The same to be signalled, by one who means it.
+    pub fn own_processes(&self) -> Vec<super::process::Process> {
+        carrying(&self.marker)
+    }
+
     /// Ends what the sandbox knows it has started: its fakes, and what carries its marker.
     fn end_processes(&self) {
         self.socket.others().iter().for_each(|peer| peer.kill());
@@ -283,6 +288,10 @@ fn environment(base: &Path, id: &str) -> Vec<(OsString, OsString)> {
     set("LC_ALL", "C.UTF-8".into());
     set("GIT_CONFIG_NOSYSTEM", "1".into());
     set("LATTICE_TEST_ID", id.into());
+    // Only binaries that are built for the campaign know it.
+    if let Some(control) = variable("LATTICE_CONTROL") {
+        set("LATTICE_CONTROL", control);
+    }
     environment
 }
 

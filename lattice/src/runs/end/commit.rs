@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ulid::Ulid;
 
+use crate::controls::{self, Control};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, Result};
 use crate::runs::directory::{RESERVE_PREFIX, RunDir};
@@ -31,6 +32,10 @@ pub(super) fn publish(run: &RunDir, event: Event) -> Result<Event> {
         return Ok(event);
     }
     let draft = draft(run, event.line().as_bytes())?;
+    if controls::is(Control::Replace) {
+        fs_err::rename(&draft, run.terminal())?;
+        return Ok(published(run)?.unwrap_or(event));
+    }
     match fs_err::hard_link(&draft, run.terminal()) {
         Ok(()) => replace::sync_dir(run.path())?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -1,0 +1,34 @@
+//! Copies of a disk's image, as they are when a sync begins and when it has ended: what a loss of power would leave.
+
+use std::io;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+pub struct Images {
+    image: PathBuf,
+    into: PathBuf,
+    taken: usize,
+    last: Vec<u8>,
+}
+
+impl Images {
+    /// `IMAGE=DIRECTORY`.
+    pub fn parse(text: &str) -> io::Result<Self> {
+        let (image, into) =
+            text.split_once('=').ok_or_else(|| io::Error::other("IMAGE=DIRECTORY"))?;
+        Ok(Self { image: image.into(), into: into.into(), taken: 0, last: Vec::new() })
+    }
+
+    /// All others stand still at their next system call while this one is not let go.
+    pub fn take(&mut self, role: &str, call: &str) -> io::Result<()> {
+        let bytes = fs::read(&self.image)?;
+        if bytes == self.last {
+            return Ok(());
+        }
+        self.taken += 1;
+        fs::write(self.into.join(format!("{:04}-{role}-{call}", self.taken)), &bytes)?;
+        self.last = bytes;
+        Ok(())
+    }
+}

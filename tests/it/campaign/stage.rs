@@ -1,0 +1,149 @@
+//! A sandbox for many trials: workers that die in different ways, bystanders that must not, and the tracer.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+use serde_json::json;
+
+use crate::harness::binaries;
+use crate::harness::call::{Call, Finished, Running};
+use crate::harness::sandbox::Sandbox;
+use crate::harness::socket::Peer;
+
+/// The workers: their supervisors are left alone, or killed by the engine, one of them or both. Each leaves daemons.
+pub const WORKERS: [(&str, &[&str]); 5] = [
+    ("Work", &["exit=3"]),
+    ("NoShim", &["connect=main", "kill-parent=KILL", "wait"]),
+    ("NoWarden", &["kill-grandparent=KILL", "exit=3"]),
+    ("Lost", &["connect=main", "kill-grandparent=KILL", "kill-parent=KILL", "wait"]),
+    ("Wait", &["connect=main", "wait"]),
+];
+
+const DAEMONS: [&str; 2] = ["spawn-setsid=daemon", "spawn-env-i=daemon"];
+
+pub struct Stage {
+    pub sandbox: Sandbox,
+    /// Processes of nobody's run: one with a foreign cookie, one without any.
+    canaries: Vec<Peer>,
+    running: Vec<Running>,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::on(Sandbox::new())
+    }
+
+    pub fn on(sandbox: Sandbox) -> Self {
+        fs::create_dir_all(sandbox.base.join("marks")).expect("the sandbox is writable");
+        for (name, steps) in WORKERS {
+            let steps: Vec<_> = DAEMONS.iter().chain(steps).copied().collect();
+            let command = command(&sandbox, &steps);
+            sandbox.worker(name, json!({"command": command, "worktree": true}));
+        }
+        let canary = |marks: &[&str]| {
+            let words = ["env", "-i"].into_iter().chain(marks.iter().copied()).map(str::to_owned);
+            let fake = sandbox.fake_argv(&["setsid", "connect=canary", "wait"]);
+            let running = sandbox.program(words.chain(fake)).start();
+            (sandbox.socket.peer("canary"), running)
+        };
+        let (canaries, running) =
+            [canary(&[]), canary(&["LATTICE_STARTED_EVENT_ID=ev_01KA0000000000000000000000"])]
+                .into_iter()
+                .unzip();
+        Self { sandbox, canaries, running }
+    }
+
+    pub fn start(&self, worker: &str) -> Call {
+        self.sandbox.lattice(["worker", "run", worker, "LAT-1", "--json"])
+    }
+
+    /// Makes a call under the tracer and waits for all that it has started.
+    pub fn struck(&self, call: Call, strikes: &str) -> (Finished, Report) {
+        let path = self.report();
+        let striker = binaries::fake("striker");
+        let report = path.display().to_string();
+        let finished = call.through([striker, report, strikes.to_owned()]).run();
+        (finished, Report::read(&path))
+    }
+
+    fn report(&self) -> PathBuf {
+        self.sandbox.base.join("report")
+    }
+
+    /// Lets others work. A bystander that dies wakes it, and the trial fails later.
+    pub fn breathe(&self, time: Duration) {
+        self.canaries[0].dies_within(time);
+    }
+
+    #[track_caller]
+    pub fn assert_canaries(&self, context: &str) {
+        for canary in &self.canaries {
+            assert!(!canary.is_dead(), "{context}: a bystander was killed");
+        }
+    }
+}
+
+/// Work that must not be lost, a mark that it was begun, and then the steps.
+pub fn command(sandbox: &Sandbox, steps: &[&str]) -> String {
+    let (fake, marks) = (sandbox.fake_line(steps), sandbox.base.join("marks"));
+    let marks = marks.display();
+    format!("echo work > precious; : > {marks}/$LATTICE_STARTED_EVENT_ID; exec {fake}")
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.canaries.iter().for_each(|canary| canary.kill());
+        for running in self.running.drain(..) {
+            running.process().wait_dead(Duration::from_secs(10));
+            if !std::thread::panicking() {
+                running.finish();
+            }
+        }
+    }
+}
+
+/// Whether processes can be traced here.
+pub fn traces(sandbox: &Sandbox) -> Result<(), String> {
+    let call = sandbox.program(["true"]);
+    let report = sandbox.base.join("probe").display().to_string();
+    let finished = call.through([binaries::fake("striker"), report, "-".to_owned()]).run();
+    if finished.code == Some(0) {
+        Ok(())
+    } else {
+        Err(format!("ptrace(2) cannot be used here: {}", finished.stderr.trim()))
+    }
+}
+
+/// What the tracer has written.
+pub struct Report {
+    /// Role, call and ordinal of each system call; only without a strike.
+    pub calls: Vec<(String, String, usize)>,
+    /// The moment of the first strike.
+    pub struck: Option<SystemTime>,
+    /// Signals that were sent to what was not the sender's own.
+    pub strays: Vec<String>,
+}
+
+impl Report {
+    fn read(path: &std::path::Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let mut report = Self { calls: Vec::new(), struck: None, strays: Vec::new() };
+        for line in text.lines() {
+            let words: Vec<_> = line.split(' ').collect();
+            match words[..] {
+                ["call", role, call, ordinal] => {
+                    let ordinal = ordinal.parse().expect("an ordinal is a number");
+                    report.calls.push((role.to_owned(), call.to_owned(), ordinal));
+                }
+                ["struck", _, _, nanoseconds] => {
+                    let since = Duration::from_nanos(nanoseconds.parse().expect("a time"));
+                    report.struck.get_or_insert(SystemTime::UNIX_EPOCH + since);
+                }
+                ["stray", ..] => report.strays.push(line.to_owned()),
+                _ => {}
+            }
+        }
+        report
+    }
+}

@@ -1,0 +1,62 @@
+//! What a campaign prints.
+
+use std::time::Duration;
+
+/// One line of the table.
+#[derive(Default)]
+pub struct Row {
+    pub name: String,
+    pub trials: usize,
+    /// Seeds of the trials after which something was wrong.
+    pub failures: Vec<String>,
+    pub skipped: Option<String>,
+    /// From the fault to the record.
+    pub times: Vec<Duration>,
+}
+
+impl Row {
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    pub fn skipped(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { skipped: Some(why.into()), ..Self::new(name) }
+    }
+
+    pub fn median(&self) -> Option<Duration> {
+        let mut times = self.times.clone();
+        times.sort();
+        times.get(times.len() / 2).copied()
+    }
+
+    fn line(&self) -> String {
+        let time = |time: Option<Duration>| {
+            time.map_or("-".to_owned(), |time| format!("{:.2} s", time.as_secs_f64()))
+        };
+        let worst = self.times.iter().max().copied();
+        format!(
+            "| {} | {} | {} | {} | {} | {} |",
+            self.name,
+            self.trials,
+            self.failures.len(),
+            time(self.median()),
+            time(worst),
+            self.skipped.as_deref().unwrap_or("")
+        )
+    }
+}
+
+pub fn print(rows: &[Row]) {
+    println!("\n| scenario | trials | violations | median time to record | worst | skipped |");
+    println!("| --- | ---: | ---: | ---: | ---: | --- |");
+    for row in rows {
+        println!("{}", row.line());
+    }
+    let trials: usize = rows.iter().map(|row| row.trials).sum();
+    let failures: usize = rows.iter().map(|row| row.failures.len()).sum();
+    let skipped = rows.iter().filter(|row| row.skipped.is_some()).count();
+    println!("| **all** | {trials} | {failures} | | | {skipped} scenarios |");
+    for seed in rows.iter().flat_map(|row| &row.failures) {
+        println!("again: scripts/campaign replay '{seed}'");
+    }
+}

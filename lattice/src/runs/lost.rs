@@ -155,7 +155,7 @@ fn given_up(task: &TaskId, open: &OpenRun) -> Event {
 mod tests {
     use super::*;
 
-    fn started(when: SystemTime, minutes: serde_json::Value) -> OpenRun {
+    fn started(when: SystemTime, minutes: &serde_json::Value) -> OpenRun {
         let task = TaskId::parse("task_01KA0000000000000000000000").unwrap();
         let data = json!({"process_type": "Check", "timeout_minutes": minutes});
         let event = Event::new("process_started", &task, "", time::timestamp(when), data)
@@ -168,11 +168,11 @@ mod tests {
     fn a_run_is_late_when_its_own_limit_has_passed_and_not_before() {
         let now = SystemTime::now();
         let minute = Duration::from_mins(1);
-        assert!(is_late(&started(now - 61 * minute, json!(60))));
-        assert!(!is_late(&started(now - 59 * minute, json!(60))));
-        assert!(!is_late(&started(now + 60 * minute, json!(0.5))));
+        assert!(is_late(&started(now - 61 * minute, &json!(60))));
+        assert!(!is_late(&started(now - 59 * minute, &json!(60))));
+        assert!(!is_late(&started(now + 60 * minute, &json!(0.5))));
         for limit in [json!(null), json!("60"), json!(-1), json!(1e300)] {
-            assert!(!is_late(&started(now - 600 * minute, limit.clone())), "{limit}");
+            assert!(!is_late(&started(now - 600 * minute, &limit)), "{limit}");
         }
     }
 }

@@ -51,7 +51,7 @@ fn whole(is_full: bool, seed: u64, parts: &str) -> Vec<Row> {
     let begin = Instant::now();
     let mut rows = Vec::new();
     let mut add = |row: Row| {
-        println!("{:6.1} s  {}: {} trials", begin.elapsed().as_secs_f64(), row.name, row.trials);
+        println!("{:6.1} s {}", begin.elapsed().as_secs_f64(), row.line());
         rows.push(row);
     };
     let within = |quick: u64, full: u64| {
@@ -63,12 +63,12 @@ fn whole(is_full: bool, seed: u64, parts: &str) -> Vec<Row> {
             "strikes" => {
                 let kills = strikes::KILLS.into_iter().chain([strikes::REAPER]);
                 for series in kills.chain(strikes::refusals()) {
-                    add(series.row(is_full, seed, within(6, 240)));
+                    add(series.row(is_full, seed, within(6, 150)));
                 }
             }
             "scenes" => {
                 for scenario in scenarios::SCENARIOS {
-                    add(scene(&scenario, is_full, within(8, 200)));
+                    add(scene(&scenario, is_full, within(8, 120)));
                 }
             }
             "trees" => {

@@ -54,12 +54,12 @@ const EVERYBODY: &[&str] = &["cli", "stage0", "warden", "shim", "gate", "helper"
 
 pub const KILLS: [Series; 7] = [
     series("5 8 SIGKILL of the CLI", "Work", &["cli"], "kill", 14, 160),
-    series("5 SIGKILL of the shim", "Work", &["shim"], "kill", 24, 360),
-    series("6 SIGKILL of the warden", "Work", &["stage0", "warden"], "kill", 12, 120),
-    series("5 SIGKILL of gate and helpers", "Work", &["gate", "helper"], "kill", 8, 80),
-    series("5 SIGKILL of the warden that finishes", "NoShim", &["warden"], "kill", 16, 240),
-    series("7 SIGKILL of the last shim", "NoWarden", &["shim"], "kill", 16, 240),
-    series("7 13 SIGKILL of all at once", "Work", EVERYBODY, "kill-all", 24, 360),
+    series("5 SIGKILL of the shim", "Work", &["shim"], "kill", 24, 300),
+    series("6 SIGKILL of the warden", "Work", &["stage0", "warden"], "kill", 12, 100),
+    series("5 SIGKILL of gate and helpers", "Work", &["gate", "helper"], "kill", 8, 60),
+    series("5 SIGKILL of the warden that finishes", "NoShim", &["warden"], "kill", 16, 200),
+    series("7 SIGKILL of the last shim", "NoWarden", &["shim"], "kill", 16, 200),
+    series("7 13 SIGKILL of all at once", "Work", EVERYBODY, "kill-all", 24, 300),
 ];
 
 const fn series(
@@ -75,11 +75,11 @@ const fn series(
 
 /// A refusal for each error, to everybody, once and for a while.
 pub fn refusals() -> Vec<Series> {
-    ERRORS.iter().map(|(error, _)| series(error, "Work", EVERYBODY, error, 8, 110)).collect()
+    ERRORS.iter().map(|(error, _)| series(error, "Work", EVERYBODY, error, 8, 80)).collect()
 }
 
 pub const REAPER: Series =
-    series("9 SIGKILL of the reaper, then three", "Lost", &["cli", "finish"], "kill", 16, 240);
+    series("9 SIGKILL of the reaper, then three", "Lost", &["cli", "finish"], "kill", 16, 160);
 
 impl Series {
     pub fn row(&self, is_full: bool, seed: u64, limits: Limits) -> Row {

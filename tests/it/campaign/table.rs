@@ -29,7 +29,7 @@ impl Row {
         times.get(times.len() / 2).copied()
     }
 
-    fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let time = |time: Option<Duration>| {
             time.map_or("-".to_owned(), |time| format!("{:.2} s", time.as_secs_f64()))
         };

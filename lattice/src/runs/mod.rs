@@ -14,6 +14,7 @@ pub mod handover;
 pub mod history;
 mod lost;
 mod once;
+mod parallel;
 mod place;
 pub mod plan;
 pub mod preflight;

@@ -10,6 +10,7 @@ use super::context::Context;
 use super::directory::RunDir;
 use super::handover::{self, GO, Hello, NO, Role, VERSION};
 use super::once::refuse_repeated;
+use super::parallel::refuse_when_full;
 use super::plan::Plan;
 use super::preflight::Checked;
 use super::{create, preflight, reap, sandbox, store};
@@ -69,6 +70,7 @@ pub fn plan(
 ) -> Result<(Plan, Vec<String>)> {
     let Checked { spec, mut notes, once } = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &spec)?;
+    refuse_when_full(ctx)?;
     let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;
     if once {
         refuse_repeated(&events, &spec)?;
@@ -89,6 +91,7 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
 /// Starts what has been checked.
 pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     refuse_if_open(ctx, &checked.spec)?;
+    refuse_when_full(ctx)?;
     if checked.once {
         let (events, _, _) = task::read_task(&ctx.layout, &checked.spec.task_id)?;
         refuse_repeated(&events, &checked.spec)?;

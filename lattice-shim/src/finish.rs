@@ -112,10 +112,12 @@ impl Hands for Reaper<'_> {
         let own = self.seat.id.clone();
         let spared = move |pid| spare::is_other_supervisor(&own, pid);
         let turns = &mut self.turns;
-        hunt::end(&marks(self.seat), GRACE, &spared, &mut |time| {
+        let swept = hunt::end(&marks(self.seat), GRACE, turns.patience, &spared, &mut |time| {
             turns.turn(Some(Instant::now() + time))?;
             Ok(false)
-        })
+        })?;
+        turns.note_survivors(&swept);
+        Ok(swept)
     }
 
     fn pause(&mut self, time: Duration) -> io::Result<()> {

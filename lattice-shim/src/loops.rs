@@ -15,7 +15,7 @@ use lattice::process::inherit;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self};
 use lattice::process::table;
-use lattice::process::tree::{self, Plan, Swept};
+use lattice::process::tree::{self, Plan, STILL_UNKILLABLE_AFTER, Swept, UNKILLABLE_AFTER};
 use lattice::process::watch::{STOP_SIGNALS, Watch};
 use lattice::runs::end::hands::Hands;
 use lattice::runs::follow::Follower;
@@ -60,6 +60,8 @@ pub(crate) struct Loop {
     settled: Option<(u64, Instant)>,
     /// Set by every SIGCHLD.
     child_ended: bool,
+    /// How long a sweep waits for what SIGKILL should have ended.
+    pub(crate) patience: Duration,
     /// While this is set, a stop or this file ends helpers before their time.
     pub(crate) interrupted_by: Option<PathBuf>,
 }
@@ -90,6 +92,7 @@ impl Loop {
             follower: None,
             settled: None,
             child_ended: false,
+            patience: UNKILLABLE_AFTER,
             interrupted_by: None,
         })
     }
@@ -230,13 +233,22 @@ impl Loop {
     pub(crate) fn end_tree(&mut self, leader: Option<i32>, grace: Duration) -> io::Result<Swept> {
         let run = self.run.clone();
         let spared = move |pid| spare::is_other_supervisor(&run, pid);
-        let plan = Plan { leader, grace, spared: &spared };
+        let plan = Plan { leader, grace, patience: self.patience, spared: &spared };
         // The signal of a stop whose request was seen first is not a second stop.
         let before = self.stops.len().max(1);
-        tree::end(&plan, &mut |time| {
+        let swept = tree::end(&plan, &mut |time| {
             self.turn(Some(Instant::now() + time))?;
             Ok(self.stops.len() > before)
-        })
+        })?;
+        self.note_survivors(&swept);
+        Ok(swept)
+    }
+
+    /// Whoever has outlived a minute of SIGKILL gets no further one: the record waits.
+    pub(crate) fn note_survivors(&mut self, swept: &Swept) {
+        if !swept.survivors.is_empty() {
+            self.patience = STILL_UNKILLABLE_AFTER;
+        }
     }
 }
 

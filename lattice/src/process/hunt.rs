@@ -10,7 +10,7 @@ use nix::unistd::{Pid, Uid};
 
 use super::identity::{self, Presence};
 use super::table::{self, Stat};
-use super::tree::{self, Backoff, Swept, UNKILLABLE_AFTER};
+use super::tree::{self, Backoff, Swept};
 use crate::model::run::Identity;
 
 /// The marks of a run's processes. Each of the first three is proof, whoever's the process is, but that a session may
@@ -47,6 +47,7 @@ const SESSIONS: &[&str] = &[
 pub fn end(
     marks: &Marks,
     grace: Duration,
+    patience: Duration,
     spared: &dyn Fn(i32) -> bool,
     pause: &mut dyn FnMut(Duration) -> io::Result<bool>,
 ) -> io::Result<Swept> {
@@ -60,7 +61,7 @@ pub fn end(
             swept.survivors = foreign;
             return Ok(swept);
         }
-        if begin.elapsed() > grace + UNKILLABLE_AFTER {
+        if begin.elapsed() > grace + patience {
             swept.survivors = found.iter().map(|process| process.pid).collect();
             return Ok(swept);
         }

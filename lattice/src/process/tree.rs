@@ -16,6 +16,9 @@ use crate::model::outcome::Facts;
 /// A process in uninterruptible sleep may outlive SIGKILL; the record does not wait longer than this for it.
 pub const UNKILLABLE_AFTER: Duration = Duration::from_mins(1);
 
+/// The same for those of whom that is known already: a run is swept more than once.
+pub const STILL_UNKILLABLE_AFTER: Duration = Duration::from_secs(1);
+
 /// What a sweep had to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -37,6 +40,8 @@ pub struct Plan<'a> {
     pub leader: Option<i32>,
     /// Time between TERM and KILL.
     pub grace: Duration,
+    /// How long SIGKILL may take.
+    pub patience: Duration,
     /// Processes that are left alone with all of their descendants.
     pub spared: &'a dyn Fn(i32) -> bool,
 }
@@ -89,7 +94,7 @@ fn kill_all(
         if living.is_empty() && !others_alive(plan) {
             return Ok(());
         }
-        if begin.elapsed() > UNKILLABLE_AFTER {
+        if begin.elapsed() > plan.patience {
             swept.survivors = living.iter().map(|process| process.pid).collect();
             return Ok(());
         }

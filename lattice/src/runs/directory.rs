@@ -242,7 +242,7 @@ pub(super) fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
 /// Everything in `runs/`: the runs, and what crashes left.
 pub struct Listing {
     pub runs: Vec<RunDir>,
-    /// `.new-` directories, whose maker may be alive, and `.old-` ones, which anybody may delete.
+    /// `.new-` directories and `.tmp.` files, whose maker may be alive, and `.old-`, which anybody may delete.
     pub unfinished: Vec<PathBuf>,
     pub retired: Vec<PathBuf>,
 }
@@ -270,7 +270,7 @@ pub fn list(runs: &Path) -> io::Result<Listing> {
     for entry in entries {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if name.starts_with(".new-") {
+        if name.starts_with(".new-") || name.starts_with(".tmp.") {
             listing.unfinished.push(path);
         } else if name.starts_with(".old-") {
             listing.retired.push(path);

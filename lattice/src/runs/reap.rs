@@ -271,6 +271,9 @@ fn put_away(run: &RunDir) -> io::Result<PathBuf> {
 }
 
 fn collect_unfinished(path: &Path) -> io::Result<()> {
+    if fs_err::symlink_metadata(path)?.is_file() {
+        return if is_old(path) { fs_err::remove_file(path) } else { Ok(()) };
+    }
     let directory = RunDir::at(path);
     match directory.take()? {
         // Held until the rename is done, so that its maker, if it wakes up, finds another inode at the path.

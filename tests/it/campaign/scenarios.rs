@@ -156,6 +156,7 @@ fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
     let answer = lost();
     let run = stage.sandbox.run_of(&answer);
     let report = stage.sandbox.base.join("held");
+    fs::write(&report, "").expect("the sandbox is writable");
     let striker = crate::harness::binaries::fake("striker");
     let words = [striker, report.display().to_string(), format!("{}:hold", at(last))];
     let first = finisher(stage, &run).through(words).start();

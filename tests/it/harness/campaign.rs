@@ -73,7 +73,6 @@ pub fn supervisors(sandbox: &Sandbox) -> usize {
 
 /// A directory whose maker died before it made the lock file is garbage only after a minute: it is made old.
 pub fn age_unlocked(sandbox: &Sandbox) {
-    sandbox.sh(
-        "for new in .lattice/runs/.new-*; do test -e $new/lock || touch -c -d '-2 min' $new; done",
-    );
+    sandbox.sh("for new in .lattice/runs/.new-* .lattice/runs/.tmp.*; do \
+         test -e $new/lock || touch -c -d '-2 min' $new; done");
 }

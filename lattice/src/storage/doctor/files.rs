@@ -94,7 +94,6 @@ pub(super) fn old_temporaries(layout: &Layout) -> Vec<PathBuf> {
         layout.archive_events(),
         layout.artifact_metas(),
         layout.artifact_payloads(),
-        layout.runs(),
         layout.worker_logs(),
     ];
     let is_temporary = |path: &PathBuf| {

@@ -16,6 +16,8 @@ pub struct Strike {
 
 pub enum Fault {
     Kill,
+    /// The same when the call has been made.
+    KillBehind,
     /// That process, and all others of the product in the same moment.
     KillAll,
     /// It waits, and with it all others, until the file of the report's name and `.go` is there.
@@ -36,6 +38,7 @@ impl Strike {
         let (fault, times) = fault.split_once('*').unwrap_or((fault, "1"));
         let fault = match fault {
             "kill" => Fault::Kill,
+            "kill-behind" => Fault::KillBehind,
             "kill-all" => Fault::KillAll,
             "hold" => Fault::Hold,
             "short" => Fault::Short,
@@ -51,7 +54,9 @@ impl Strike {
     pub fn hits(&self, role: &str, call: &str, ordinal: usize) -> bool {
         let last = match self.fault {
             Fault::Error { times, .. } => self.ordinal + times - 1,
-            Fault::Kill | Fault::KillAll | Fault::Hold | Fault::Short => self.ordinal,
+            Fault::Kill | Fault::KillBehind | Fault::KillAll | Fault::Hold | Fault::Short => {
+                self.ordinal
+            }
         };
         self.role == role && self.call == call && (self.ordinal..=last).contains(&ordinal)
     }

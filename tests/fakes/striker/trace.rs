@@ -89,6 +89,8 @@ struct Tracee {
     role: String,
     /// Between the entry and the exit of a call, and which one.
     inside: Option<&'static str>,
+    /// It dies at the exit of the call in which it is.
+    doomed: bool,
     /// What the call in which it is returns instead.
     instead: Option<i32>,
 }
@@ -136,7 +138,12 @@ impl Tracer {
             WaitStatus::PtraceEvent(pid, _, _) => {
                 let child = Pid::from_raw(i32::try_from(ptrace::getevent(pid)?).unwrap_or(0));
                 let role = format!("{}'", self.known(pid).role.trim_end_matches('\''));
-                self.tracees.entry(child).or_insert(Tracee { role, inside: None, instead: None });
+                self.tracees.entry(child).or_insert(Tracee {
+                    role,
+                    inside: None,
+                    doomed: false,
+                    instead: None,
+                });
                 Ok(ptrace::syscall(pid, None)?)
             }
             WaitStatus::Stopped(pid, signal) => {
@@ -151,7 +158,7 @@ impl Tracer {
     fn known(&mut self, pid: Pid) -> &mut Tracee {
         self.tracees.entry(pid).or_insert_with(|| {
             let role = role(pid).map_or_else(|| "new".to_owned(), |role| format!("{role}'"));
-            Tracee { role, inside: None, instead: None }
+            Tracee { role, inside: None, doomed: false, instead: None }
         })
     }
 
@@ -181,6 +188,10 @@ impl Tracer {
         let tracee = self.known(pid);
         if let Some(call) = tracee.inside.take() {
             let role = tracee.role.clone();
+            if tracee.doomed {
+                self.struck(&role, pid)?;
+                return Ok(kill(pid, Signal::SIGKILL)?);
+            }
             if let Some(number) = tracee.instead.take() {
                 let mut registers = ptrace::getregs(pid)?;
                 registers.rax = i64::from(-number).cast_unsigned();
@@ -210,6 +221,7 @@ impl Tracer {
                 self.struck(&role, pid)?;
                 return Ok(kill(pid, Signal::SIGKILL)?);
             }
+            Some(Fault::KillBehind) => self.known(pid).doomed = true,
             Some(Fault::Hold) => {
                 self.struck(&role, pid)?;
                 while !fs::exists(&self.go)? {

@@ -164,9 +164,7 @@ fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
         let text = fs::read_to_string(&report).unwrap_or_default();
         if text.contains("struck") { Ok(()) } else { Err(text) }
     });
-    // The directory is synced behind the link.
-    let synced = last.and_then(|last| (last..calls.len()).find(|&n| calls[n].1 == "fsync"));
-    stage.struck(finisher(stage, &run), &format!("{}:kill", at(synced)));
+    stage.struck(finisher(stage, &run), &format!("{}:kill-behind", at(last)));
     let published = fs::read_to_string(run.directory().join("terminal.json"));
     let published: serde_json::Value =
         serde_json::from_str(&published.expect("the second has published")).expect("it is JSON");

@@ -22,7 +22,15 @@ impl Images {
 
     /// All others stand still at their next system call while this one is not let go.
     pub fn take(&mut self, role: &str, call: &str) -> io::Result<()> {
-        let bytes = fs::read(&self.image)?;
+        let mut bytes = fs::read(&self.image)?;
+        // The kernel may be writing: only what two readings agree on was there in one moment.
+        loop {
+            let again = fs::read(&self.image)?;
+            if again == bytes {
+                break;
+            }
+            bytes = again;
+        }
         if bytes == self.last {
             return Ok(());
         }

@@ -24,7 +24,7 @@ pub fn rows() -> Vec<Row> {
     CONTROLS.iter().map(|(name, _)| row(name)).collect()
 }
 
-fn row(name: &str) -> Row {
+pub fn row(name: &str) -> Row {
     let title = format!("control {name}");
     let Some(binaries) = variable("LATTICE_CONTROLS").filter(|path| Path::new(path).is_dir())
     else {

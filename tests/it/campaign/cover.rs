@@ -74,7 +74,7 @@ pub fn rows() -> Vec<Row> {
     COVERED.iter().map(|(name, tests)| covered(name, tests)).chain(skipped).collect()
 }
 
-fn covered(name: &str, tests: &[&str]) -> Row {
+pub fn covered(name: &str, tests: &[&str]) -> Row {
     let mut row = Row::new(name);
     let own = std::env::current_exe().expect("the running test knows its path");
     for test in tests {

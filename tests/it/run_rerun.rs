@@ -151,3 +151,25 @@ fn stop_all_ends_every_run_at_once() {
     sandbox.lattice(["worker", "stop"]).run().exits(2);
     sandbox.lattice(["worker", "stop", "LAT-1", "--all"]).run().exits(2);
 }
+
+#[test]
+fn an_agent_is_asked_again_and_for_the_new_run() {
+    let sandbox = Sandbox::new();
+    sandbox.prompt("Work on {{task.short_id}} in {{worktree}} as {{run}}.\n");
+    sandbox.worker(
+        "Agent",
+        json!({"command": "cat; pwd", "prompt_file": "prompts/p.md", "worktree": true}),
+    );
+    sandbox.commit("A prompt");
+    let first = sandbox.start("Agent");
+    first.ended();
+    // Neither the prompt of today nor the definition of today is asked for.
+    sandbox.prompt("Something else.\n");
+    sandbox.worker("Agent", json!({"command": "false"}));
+    let again = sandbox.run_of(&rerun(&sandbox, &first.id, &["--wait"]).ok().data());
+    let log = again.log();
+    let (asked, cwd) = log.trim_end().split_once('\n').unwrap();
+    assert_eq!(asked, format!("Work on LAT-1 in {cwd} as {}.", again.id));
+    assert!(!log.contains(&first.id), "{log}");
+    sandbox.assert_runs_ended();
+}

@@ -30,6 +30,9 @@ pub struct Spec {
     pub worker: String,
     pub engine: String,
     pub definition: DefinitionRef,
+    /// What was in it, so that the run can be run again. Empty in records of builds that did not keep it.
+    #[serde(default)]
+    pub definition_text: String,
     pub actor: String,
     /// 40 or 64 hexadecimal digits, or `unknown` without git.
     pub commit_sha: String,

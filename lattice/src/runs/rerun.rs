@@ -8,8 +8,9 @@ use super::place::{self, Place};
 use super::preflight::{self, Checked};
 use super::query::View;
 use super::start::{self, Started};
-use super::{reap, sandbox, secrets, specify, store, writable};
+use super::{engine, reap, sandbox, secrets, specify, store, writable};
 use crate::git::repository;
+use crate::model::definition;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::model::run::{SPEC_VERSION, Spec};
@@ -50,7 +51,26 @@ fn check(ctx: &Context, old: &Spec, helpers: &mut dyn Helpers) -> Result<Checked
         writable::available(&old.worker)?;
     }
     notes.extend(changed_definition(ctx, old));
-    Ok(Checked { spec: again(ctx, old, place)?, notes, once: false })
+    let definition = definition::parse(old.definition_text.as_bytes()).ok();
+    let template = match &definition {
+        Some(definition) => engine::read_prompt(ctx, definition, &place, helpers, &mut notes)?,
+        None if old.prompt_path.is_some() => return Err(without_definition(old)),
+        None => None,
+    };
+    let mut spec = again(ctx, old, place)?;
+    if let Some(definition) = &definition {
+        // Prompt and command line speak of the run: of its ID, its worktree, its report.
+        engine::complete(&mut spec, definition, &snapshot, template.as_deref())?;
+    }
+    Ok(Checked { spec, notes, once: false })
+}
+
+fn without_definition(old: &Spec) -> Failure {
+    let version = &old.lattice_version;
+    let message =
+        format!("the record of {} was written by {version}, which kept no prompt", old.run_id);
+    Failure::new(Code::VersionMismatch, message)
+        .hint(format!("lattice worker run {} {}", old.worker, old.task_id))
 }
 
 /// A worktree is made at the very commit, so it must still be there. In place there is only the present.

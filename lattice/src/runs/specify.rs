@@ -74,6 +74,7 @@ pub(super) fn spec(
         short_id: snapshot.short_id().map(str::to_owned),
         engine: definition.engine.name().to_owned(),
         definition: DefinitionRef { path: found.path.clone(), sha256: sha256(&found.bytes) },
+        definition_text: String::from_utf8_lossy(&found.bytes).into_owned(),
         actor,
         commit_sha: place.commit_sha,
         argv: Vec::new(),

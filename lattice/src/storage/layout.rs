@@ -318,6 +318,6 @@ mod tests {
         fs_err::write(dir.path().join(DIR), "").unwrap();
         let failure = Layout::at(dir.path()).ensure_dirs().unwrap_err();
         assert_eq!(failure.code(), Code::IoError);
-        assert!(failure.message().contains(".lattice/tasks"), "{failure}");
+        assert!(failure.message().contains("/.lattice`"), "{failure}");
     }
 }

@@ -88,8 +88,14 @@ pub fn run_until(
     let deadline = Instant::now() + limit;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        if let Some(status) = child.wait_timeout(left.min(SLICE))? {
-            return Ok(Ended::ByItself(status));
+        match wait(&mut child, left.min(SLICE)) {
+            Ok(Some(status)) => return Ok(Ended::ByItself(status)),
+            Ok(None) => {}
+            Err(error) => {
+                // Who cannot wait for it must not leave it behind either.
+                end_group(&mut child)?;
+                return Err(error);
+            }
         }
         if give_up() {
             end_group(&mut child)?;
@@ -100,6 +106,26 @@ pub fn run_until(
             return Ok(Ended::TimedOut);
         }
     }
+}
+
+/// For the status, at most for `limit`. `wait_timeout` alone would do, but it panics where the kernel has no memory
+/// for its poll(2), so it is for systems without descriptors of processes (Linux 5.3).
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::io::Errno;
+        use rustix::process::{PidfdFlags, pidfd_open};
+        let pid = rustix::process::Pid::from_child(child);
+        if let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) {
+            let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+            return match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit)) {
+                Ok(_) | Err(Errno::INTR) => child.try_wait(),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+    child.wait_timeout(limit)
 }
 
 /// Once in a process `wait_timeout` makes a pair of sockets, and panics where it cannot have them.
@@ -117,8 +143,7 @@ fn end_group(child: &mut Child) -> io::Result<()> {
         thread::sleep(Duration::from_millis(10));
     }
     signal_group(group, Signal::SIGKILL)?;
-    child.wait_timeout(LAST_WAIT)?;
-    Ok(())
+    wait(child, LAST_WAIT).map(drop)
 }
 
 fn signal_group(group: Pid, signal: Signal) -> io::Result<()> {

@@ -98,6 +98,8 @@ fn the_verdict_is_the_same_from_the_log() {
         let run = sandbox.start("Agent");
         let main = sandbox.socket.peer("main");
         let (shim, _) = run.supervisors(&main);
+        // The engine may be faster than the word that it has begun.
+        shim.wait_polling();
         // Stopped, it cannot see the exit; the warden sees it as it was, behind the shim's death.
         shim.signal(Signal::STOP);
         main.tell(&format!("exit {code}"));

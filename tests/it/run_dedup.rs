@@ -85,6 +85,8 @@ fn what_the_snapshot_claims_does_not_block() {
     let sandbox = Sandbox::new();
     sandbox.worker("Again", json!({"command": "true"}));
     sandbox.run_to_end("Again");
+    // The snapshot is written behind the line.
+    sandbox.assert_clean();
     let path = sandbox.lattice_dir().join(format!("tasks/{}.json", sandbox.task));
     let mut snapshot: serde_json::Value =
         serde_json::from_slice(&fs_err::read(&path).unwrap()).unwrap();

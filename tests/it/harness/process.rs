@@ -75,6 +75,16 @@ impl Process {
         });
     }
 
+    /// Until it waits for events: a supervisor then has done all that there was to do.
+    #[track_caller]
+    pub fn wait_polling(&self) {
+        eventually("it waits in poll(2)", SOON, || {
+            let place = fs_err::read_to_string(format!("/proc/{}/wchan", self.pid));
+            let place = place.unwrap_or_default();
+            if place.contains("poll") { Ok(()) } else { Err(place) }
+        });
+    }
+
     /// One line of `/proc/PID/status`.
     pub fn status(&self, field: &str) -> Option<String> {
         let status = fs_err::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;

@@ -14,6 +14,9 @@ use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::process::helper::Helpers;
 
+/// A collection that runs again and again is somebody's mistake, and then the worktree stays.
+const ATTEMPTS: usize = 3;
+
 /// Whether a commit, by its committer and its subject, is what a run had not committed.
 pub(super) fn is_salvage(run: &RunId, email: &str, title: &str) -> bool {
     email == command::EMAIL && title == subject(run)
@@ -59,11 +62,37 @@ pub fn preserved_ref(run: &RunId) -> String {
 /// left-over lock file of the ref ours.
 pub fn save(h: &mut dyn Helpers, request: &Request<'_>) -> Salvage {
     let scene = Scene::look(request);
-    match remove_leftovers(request).map_err(Failure::from).and_then(|()| save_scene(h, &scene)) {
+    match save_whole(h, &scene) {
         Ok(salvage) => salvage,
         Err(_) if scene.is_empty() => Salvage::default(),
         Err(failure) => Salvage { preserved_ref: None, veto: Some(failure.message().to_owned()) },
     }
+}
+
+/// Somebody's `git gc --prune=now` takes away what no ref names yet, such as a tree that was written a moment ago
+/// (git-gc(1), NOTES). So it is looked at again under its ref, and written again while the files are there.
+fn save_whole(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Salvage> {
+    let mut missing = String::new();
+    for _ in 0..ATTEMPTS {
+        remove_leftovers(scene.request)?;
+        let salvage = save_scene(h, scene)?;
+        let Salvage { preserved_ref: Some(name), veto: None } = &salvage else {
+            return Ok(salvage);
+        };
+        match look_through(h, scene, name) {
+            Err(failure) if scene.has_files => failure.message().clone_into(&mut missing),
+            _ => return Ok(salvage),
+        }
+    }
+    let message = format!("{missing}; does `git gc` or `git prune` run there again and again?");
+    Err(Failure::new(Code::GitError, message))
+}
+
+/// Every object must be there that the base does not have.
+fn look_through(h: &mut dyn Helpers, scene: &Scene<'_>, name: &str) -> Result<()> {
+    let base = scene.request.base_commit;
+    let words = ["rev-list", "--objects", "--quiet", name, "--not", base];
+    scene.ask(h, "what was saved is not whole", &words).map(drop)
 }
 
 /// What an ender that was killed left behind: the lock of the ref, the index. Ours goes with the run directory.

@@ -83,7 +83,6 @@ pub fn run_until(
     limit: Duration,
     give_up: &dyn Fn() -> bool,
 ) -> io::Result<Ended> {
-    can_wait()?;
     let mut child = command.process_group(0).spawn()?;
     let deadline = Instant::now() + limit;
     loop {
@@ -117,14 +116,19 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
         use rustix::io::Errno;
         use rustix::process::{PidfdFlags, pidfd_open};
         let pid = rustix::process::Pid::from_child(child);
-        if let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) {
-            let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-            return match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit)) {
-                Ok(_) | Err(Errno::INTR) => child.try_wait(),
-                Err(error) => Err(error.into()),
-            };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => {
+                let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
+                return match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&limit)) {
+                    Ok(_) | Err(Errno::INTR) => child.try_wait(),
+                    Err(error) => Err(error.into()),
+                };
+            }
+            Err(Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
         }
     }
+    can_wait()?;
     child.wait_timeout(limit)
 }
 

@@ -1,10 +1,14 @@
 //! What cannot be saved keeps the worktree.
 
-use super::fixture::{Project, git, write};
+use std::io;
+use std::process::Command;
+use std::time::Duration;
+
+use super::fixture::{Blocking, Project, git, write};
 use super::run::{Faulty, NOTHING, Run, failing};
 use crate::git::salvage::preserved_ref;
 use crate::git::worktree::remove_entry;
-use crate::process::helper::HelperOutput;
+use crate::process::helper::{HelperOutput, Helpers};
 
 #[test]
 fn a_lost_entry_saves_files_and_keeps_the_worktree() {
@@ -169,4 +173,38 @@ fn what_may_not_be_read_is_a_veto() {
     assert!(run.veto().starts_with("the worktree cannot be read"));
     close(&run.worktree, 0o700);
     run.saved();
+}
+
+/// Somebody's `git gc --prune=now`, at the worst moment: it looked for refs before ours was there, and deletes behind it.
+struct Pruning<'a> {
+    run: &'a Run,
+    times: u32,
+}
+
+impl Helpers for Pruning<'_> {
+    fn run(
+        &mut self,
+        command: Command,
+        stdin: Option<Vec<u8>>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput> {
+        let is_look = command.get_args().any(|argument| argument == "rev-list");
+        if self.times > 0 && is_look {
+            self.times -= 1;
+            let blob = self.run.git(&["hash-object", "precious"]);
+            let object = format!(".git/objects/{}/{}", &blob[..2], &blob[2..]);
+            fs_err::remove_file(self.run.project.top.join(object)).unwrap();
+        }
+        Blocking.run(command, stdin, limit)
+    }
+}
+
+#[test]
+fn what_a_collection_takes_away_is_written_again_or_stays_where_it_is() {
+    let run = Run::new();
+    run.write("precious", "work");
+    let salvage = run.save_with(&mut Pruning { run: &run, times: 2 });
+    assert_eq!((salvage.veto, run.preserved("precious").as_str()), (None, "work"));
+    let veto = run.save_with(&mut Pruning { run: &run, times: 3 }).veto.expect("a veto");
+    assert!(veto.contains("git gc"), "{veto}");
 }

@@ -79,6 +79,21 @@ fn one_bad_task_stops_nothing() {
 }
 
 #[test]
+fn who_reads_a_log_names_what_is_broken_in_it() {
+    let (sandbox, [first, ..]) = project();
+    sandbox.sh(&format!("printf '{{}}\\nno event\\n[1]\\n' >> .lattice/events/{first}.jsonl"));
+    let warning = "LAT-1: 2 lines of its log are no events, which `lattice doctor` names";
+    for command in [&["show", "LAT-1"][..], &["rebuild", "LAT-1"], &["rebuild", "--all"]] {
+        let told = sandbox.lattice(command.iter().copied()).run().ok();
+        assert_eq!(told.stderr, format!("Warning: {warning}\n"));
+        let told = sandbox.lattice(command.iter().copied()).arg("--json").run().ok();
+        assert_eq!(told.json()["warnings"], json!([warning]));
+    }
+    let told = sandbox.lattice(["show", "LAT-2"]).run().ok();
+    assert_eq!(told.stderr, "");
+}
+
+#[test]
 fn a_broken_line_is_passed_over_and_a_torn_one_moved() {
     let (sandbox, [first, ..]) = project();
     sandbox.sh(&format!("cd .lattice && sed -i '2i{{broken' events/{first}.jsonl && printf '{{to' >> events/{first}.jsonl"));

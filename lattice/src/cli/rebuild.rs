@@ -8,7 +8,7 @@ use lattice::model::ids::TaskId;
 use lattice::runs::reap;
 use lattice::storage::layout::Layout;
 use lattice::storage::rebuild::{Derived, rebuild_task, tasks_with_logs};
-use lattice::storage::task::resolve_task;
+use lattice::storage::task::{read_task_log, resolve_task};
 
 use super::out::Form;
 use super::progress::Progress;
@@ -48,6 +48,7 @@ fn single(session: &Session, layout: &Layout, text: &str) -> Result<()> {
     let ctx = context(session, layout);
     reap_first(session, &ctx, |ctx, patience| reap::of_task(ctx, &task, patience));
     rebuild_task(layout, &task)?;
+    session.out.warn_all(read_task_log(layout, &task)?.warning.into_iter().collect());
     let data = json!({"global_log_rebuilt": false, "rebuilt_tasks": [task.as_str()]});
     session.out.answer(data, &task, format_args!("Rebuilt {task}"))
 }
@@ -59,13 +60,18 @@ fn all(session: &Session, layout: &Layout) -> Result<()> {
     let progress = Progress::new(session, format!("rebuilding {}", count(tasks.len(), "task")));
     let mut derived = Derived::new(layout)?;
     let (mut done, mut failed): (Vec<TaskId>, Vec<(TaskId, Failure)>) = (Vec::new(), Vec::new());
+    let mut warnings = Vec::new();
     let again = |task: &TaskId| rebuild_task(layout, task);
     derived.gather(&tasks, again, |task, result| match result {
-        Ok(()) => done.push(task.clone()),
+        Ok(warning) => {
+            done.push(task.clone());
+            warnings.extend(warning);
+        }
         Err(failure) => failed.push((task.clone(), failure)),
     });
     derived.write()?;
     drop(progress);
+    session.out.warn_all(warnings);
     answer(session, &done, &failed)
 }
 

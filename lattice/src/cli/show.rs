@@ -17,7 +17,7 @@ use lattice::runs::task_runs::{self, TaskRun};
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 use lattice::storage::task::{
-    read_config, read_mentioning, read_snapshot, read_task, resolve_task,
+    TaskLog, read_config, read_mentioning, read_snapshot, read_task_log, resolve_task,
 };
 
 use super::freshness::{Drifts, ReviewDrift};
@@ -90,7 +90,8 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
 
 fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Result<Found> {
     let layout = &ctx.layout;
-    let (events, task, archived) = read_task(layout, id)?;
+    let TaskLog { events, snapshot: task, archived, warning } = read_task_log(layout, id)?;
+    session.out.warn_all(warning.into_iter().collect());
     let existing = |place: &str| {
         let base = if archived { layout.dir.join("archive") } else { layout.dir.clone() };
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))

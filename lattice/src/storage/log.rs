@@ -51,6 +51,8 @@ pub struct History {
     pub place: Place,
     pub archived: bool,
     pub events: Vec<Event>,
+    /// How many lines are no events, and were passed over.
+    pub unreadable: usize,
 }
 
 /// Reads a task's history without a lock; `None` if there is no log.
@@ -67,7 +69,9 @@ pub fn read_history(layout: &Layout, task: &TaskId) -> Result<Option<History>> {
             (None, None) => continue,
         };
         let events = events(&bytes);
-        return Ok(Some(History { place, archived: is_archived(place, &events), events }));
+        let unreadable = lines(&bytes).count() - events.len();
+        let archived = is_archived(place, &events);
+        return Ok(Some(History { place, archived, events, unreadable }));
     }
     Ok(None)
 }
@@ -110,11 +114,6 @@ pub fn read(path: &Path) -> io::Result<Vec<Event>> {
 /// The events among the lines.
 pub fn events(bytes: &[u8]) -> Vec<Event> {
     lines(bytes).filter_map(Event::parse).collect()
-}
-
-/// How many lines are no JSON object.
-pub fn count_unreadable(bytes: &[u8]) -> usize {
-    lines(bytes).filter(|line| Event::parse(line).is_none()).count()
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -184,9 +183,14 @@ mod tests {
     #[test]
     fn reading_skips_what_is_no_object() {
         let log = b"{\"id\":\"ev_1\"}\r\n\n  {\"id\":\"ev_2\"} \nnot json\n[]\n{\"id\":\"ev_3\"}";
-        let found = events(log);
-        assert_eq!(found.iter().map(Event::id).collect::<Vec<_>>(), ["ev_1", "ev_2", "ev_3"]);
-        assert_eq!(count_unreadable(log), 2);
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path());
+        layout.ensure_dirs().unwrap();
+        let task = TaskId::generate();
+        fs_err::write(layout.log(&task), log).unwrap();
+        let found = read_history(&layout, &task).unwrap().unwrap();
+        let ids: Vec<_> = found.events.iter().map(Event::id).collect();
+        assert_eq!((ids, found.unreadable), (vec!["ev_1", "ev_2", "ev_3"], 2));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::lifecycle::Spool;
 use super::scan;
 use super::task::named::{self, Named};
-use super::task::{TaskTxn, read_task, task_ids};
+use super::task::{TaskTxn, read_task_log, task_ids};
 use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::ids::TaskId;
@@ -30,17 +30,21 @@ impl<'a> Derived<'a> {
         Ok(Self { layout, lifecycle: Spool::new(layout)?, named: Named::default() })
     }
 
-    /// Reads each task from its log, after `first` has been done to it, and adds it; `done` hears how it went.
+    /// Reads each task from its log, after `first` has been done to it, and adds it; `done` hears how it went,
+    /// and what of the log was passed over.
     pub fn gather(
         &mut self,
         tasks: &[TaskId],
         first: impl Fn(&TaskId) -> Result<()> + Sync,
-        mut done: impl FnMut(&TaskId, Result<()>),
+        mut done: impl FnMut(&TaskId, Result<Option<String>>),
     ) {
         let layout = self.layout;
-        let look = |task: &TaskId| first(task).and_then(|()| read_task(layout, task));
+        let look = |task: &TaskId| first(task).and_then(|()| read_task_log(layout, task));
         scan::each(tasks, look, |task, read| {
-            let added = read.and_then(|(events, snapshot, _)| self.add(task, &events, &snapshot));
+            let added = read.and_then(|read| {
+                self.add(task, &read.events, &read.snapshot)?;
+                Ok(read.warning)
+            });
             done(task, added);
         });
     }

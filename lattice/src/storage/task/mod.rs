@@ -12,8 +12,8 @@ mod txn;
 
 pub use create::{NewTask, create_task};
 pub use read::{
-    list_snapshots, open_runs_of, read_config, read_mentioning, read_open_runs, read_snapshot,
-    read_task, resolve_task, task_ids,
+    TaskLog, list_snapshots, open_runs_of, read_config, read_mentioning, read_open_runs,
+    read_snapshot, read_task, read_task_log, resolve_task, task_ids,
 };
 pub use relocate::Relocated;
 pub use txn::TaskTxn;

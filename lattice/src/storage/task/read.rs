@@ -17,12 +17,34 @@ use crate::storage::layout::Layout;
 use crate::storage::log::{self, History};
 use crate::storage::scan;
 
+/// A task as its log tells it.
+pub struct TaskLog {
+    pub events: Vec<Event>,
+    pub snapshot: Snapshot,
+    pub archived: bool,
+    /// A sentence, if there are lines that are no events.
+    pub warning: Option<String>,
+}
+
 /// Reads a task from its log; `true` if it is archived.
 pub fn read_task(layout: &Layout, task: &TaskId) -> Result<(Vec<Event>, Snapshot, bool)> {
-    let history = log::read_history(layout, task)?.ok_or_else(|| not_found(task.as_str()))?;
-    let History { events, archived, .. } = history;
-    let snapshot = replay(&events).ok_or_else(|| not_created(layout, task))?;
+    let TaskLog { events, snapshot, archived, .. } = read_task_log(layout, task)?;
     Ok((events, snapshot, archived))
+}
+
+/// The same for those who say what they had to pass over.
+pub fn read_task_log(layout: &Layout, task: &TaskId) -> Result<TaskLog> {
+    let history = log::read_history(layout, task)?.ok_or_else(|| not_found(task.as_str()))?;
+    let History { events, archived, unreadable, .. } = history;
+    let snapshot = replay(&events).ok_or_else(|| not_created(layout, task))?;
+    let what = match unreadable {
+        0 => None,
+        1 => Some("a line of its log is no event".to_owned()),
+        count => Some(format!("{count} lines of its log are no events")),
+    };
+    let warning =
+        what.map(|what| format!("{}: {what}, which `lattice doctor` names", snapshot.display_id()));
+    Ok(TaskLog { events, snapshot, archived, warning })
 }
 
 /// The open runs of a task by its log.

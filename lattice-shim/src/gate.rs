@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use lattice::model::failure::{Code, Failure, Result};
+use lattice::process::bounds::Bounds;
 use lattice::process::{inherit, landlock, spawn};
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
@@ -39,11 +40,12 @@ pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
     run(words)
 }
 
-/// `gate PARENT UMASK INPUT COUNT WRITABLE… PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr are the
-/// engine's already; INPUT is the file that it reads, and WRITABLE are COUNT places outside of which it cannot write,
-/// or with `-` for COUNT it is not confined.
+/// `gate PARENT UMASK BOUNDS INPUT COUNT WRITABLE… PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr
+/// are the engine's already; BOUNDS are its limits and its niceness, INPUT is the file that it reads, and WRITABLE are
+/// COUNT places outside of which it cannot write, or with `-` for COUNT it is not confined.
 pub(crate) fn run(words: &[OsString]) -> Result<()> {
-    let [parent, mask, input, count, words @ ..] = words else { return Err(misuse()) };
+    let [parent, mask, bounds, input, count, words @ ..] = words else { return Err(misuse()) };
+    let bounds: Bounds = bounds.to_str().and_then(|word| word.parse().ok()).ok_or_else(misuse)?;
     let (writable, words) = places(count, words)?;
     let [program, arguments @ ..] = words else { return Err(misuse()) };
     let parent = number(parent)?;
@@ -58,7 +60,8 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
                 socket.write_all(&NO_SANDBOX.to_le_bytes())?;
                 return Err(Failure::new(Code::SpawnError, format!("no sandbox: {error}")));
             }
-            match inherit::read_from(Path::new(input)) {
+            // Last: what the gate itself still has to do is not held to a limit of open files.
+            match inherit::read_from(Path::new(input)).and_then(|()| bounds.apply()) {
                 Ok(()) => spawn::inheriting(program).args(arguments).exec(),
                 Err(error) => error,
             }

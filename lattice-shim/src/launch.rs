@@ -15,6 +15,7 @@ use lattice::model::failure::{Failure, Result};
 use lattice::model::run::Engine;
 use lattice::model::time;
 use lattice::process::{channel, identity, pipe, spawn};
+use lattice::runs::allowance;
 use nix::unistd::Pid;
 
 use crate::gate;
@@ -49,6 +50,7 @@ impl Gated {
         let (ours, theirs) = channel::pair()?;
         let mut command = spawn::own_role(if seat.foreground { "gate-apart" } else { "gate" });
         command.arg(Pid::this().to_string()).arg(seat.spec.umask.to_string());
+        command.arg(allowance::each(&seat.spec.limits, seat.spec.nice).to_string());
         command.arg(job.input);
         match &job.writable {
             None => command.arg(gate::UNCONFINED),

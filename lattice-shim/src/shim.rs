@@ -12,14 +12,14 @@ use lattice::model::failure::{Failure, Result};
 use lattice::model::mask::Mask;
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason, Told};
 use lattice::model::run::Spec;
-use lattice::process::memory::Gauge;
+use lattice::process::gauge::Gauge;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
 use lattice::process::{inherit, oom::Toll};
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
-use lattice::runs::{secrets, writable};
+use lattice::runs::{allowance, secrets, writable};
 use lattice::storage::owner;
 use nix::sys::signal::Signal;
 
@@ -152,6 +152,7 @@ impl Shim<'_> {
             return Break(Facts::new(Reason::WorktreeFailed).because(failure.to_string()));
         }
         self.learn_secrets();
+        self.gauge = Gauge::new(allowance::together(spec));
         let deadline = Instant::now() + Duration::from_millis(spec.setup_timeout_ms);
         for command in &spec.setup {
             self.setup(command, deadline)?;
@@ -186,6 +187,12 @@ impl Shim<'_> {
         let limit = deadline.saturating_duration_since(Instant::now());
         let leader = self.launch(&argv, limit, true)?;
         let Finished { exit, ended, swept: _ } = self.supervise(leader, limit, None);
+        if let Some(reason) = ended.or_else(|| self.met(exit))
+            && let Some(sentence) = allowance::sentence(&self.seat.spec, reason)
+        {
+            let facts = Facts::new(reason).because(format!("setup `{command}`: {sentence}"));
+            return Break(Facts { exit, ..facts });
+        }
         match (ended, exit) {
             (None, Exit { code: Some(0), .. }) => Continue(()),
             (None, Exit { signal: Some(signal), .. }) => {
@@ -209,19 +216,16 @@ impl Shim<'_> {
             Break(facts) => return facts,
         };
         self.engine = Some(leader);
-        self.gauge = spec.memory_limit_bytes.map(Gauge::new);
         let Finished { exit, ended, swept } =
             self.supervise(leader, limit, spec.idle_ms.map(Duration::from_millis));
         let mut facts = match ended {
             None if is_of_kill(exit) && toll.has_grown() => Facts::new(Reason::OomKilled),
-            None => Facts::new(exit.reason()),
+            None => Facts::new(self.met(exit).unwrap_or(exit.reason())),
             Some(Reason::Stopped) => self.stopped(),
             Some(Reason::Exited) => Facts { lingered: true, ..Facts::new(Reason::Exited) },
-            Some(Reason::MemoryLimit) => {
-                Facts::new(Reason::MemoryLimit).because(too_much_memory(spec))
-            }
             Some(reason) => Facts::new(reason),
         };
+        facts.error = allowance::sentence(spec, facts.reason);
         facts.exit = exit;
         facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
         swept.note_in(&mut facts);
@@ -230,6 +234,11 @@ impl Shim<'_> {
             facts.max_rss_kb = peak(before, after);
         }
         facts
+    }
+
+    fn met(&self, exit: Exit) -> Option<Reason> {
+        let cpu_is_spent = self.gauge.as_ref().is_some_and(Gauge::cpu_is_spent);
+        allowance::met(&self.seat.spec, exit, cpu_is_spent)
     }
 
     /// Starts a process behind the gate, where its identity becomes durable, and lets it go.
@@ -336,14 +345,7 @@ impl Shim<'_> {
 
 /// Its own, or as a shell hands on that of the program that it has run.
 fn is_of_kill(exit: Exit) -> bool {
-    exit.signal == Some(KILL) || exit.code == Some(128 + KILL)
-}
-
-fn too_much_memory(spec: &Spec) -> String {
-    let megabytes = spec.memory_limit_bytes.unwrap_or_default() >> 20;
-    format!(
-        "its processes used more than the {megabytes} MB that its definition allows and were ended"
-    )
+    exit.likely_signal() == Some(KILL)
 }
 
 /// The kernel keeps one maximum for all children that were ever reaped: it is the engine's only if it grew.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lattice::controls::{self, Control};
 use lattice::model::outcome::{Exit, Reason};
-use lattice::process::memory::Gauge;
+use lattice::process::gauge::Gauge;
 use lattice::process::reap::{self, Child};
 use lattice::process::table;
 use lattice::process::tree::Swept;
@@ -52,8 +52,8 @@ impl Shim<'_> {
             if let Some(reason) = self.must_end(&limits) {
                 self.turns.announce(&Message::Ending { reason, error: None });
                 let grace = match reason {
-                    // What asks for ever more memory is not given time to ask.
-                    Reason::MemoryLimit => Duration::ZERO,
+                    // What asks for ever more of it is not given time to ask.
+                    Reason::MemoryLimit | Reason::ProcessLimit => Duration::ZERO,
                     _ => self.grace(),
                 };
                 if reason == Reason::Exited {
@@ -73,10 +73,8 @@ impl Shim<'_> {
     fn must_end(&mut self, limits: &Limits) -> Option<Reason> {
         if self.stop_is_wanted() {
             Some(Reason::Stopped)
-        } else if self.uses_too_much_memory() {
-            Some(Reason::MemoryLimit)
         } else {
-            limits.passed(Instant::now())
+            self.uses_too_much().or_else(|| limits.passed(Instant::now()))
         }
     }
 
@@ -89,10 +87,10 @@ impl Shim<'_> {
         }
     }
 
-    fn uses_too_much_memory(&mut self) -> bool {
+    fn uses_too_much(&mut self) -> Option<Reason> {
         let own = &self.seat.spec.run_id;
         let spared = |pid| spare::is_other_supervisor(own, pid);
-        self.gauge.as_mut().is_some_and(|gauge| gauge.is_exceeded(&spared))
+        self.gauge.as_mut().and_then(|gauge| gauge.exceeded(&spared))
     }
 
     fn next_look(&self) -> Option<Instant> {

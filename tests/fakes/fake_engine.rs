@@ -15,7 +15,9 @@ use std::sync::atomic::AtomicBool;
 
 use fs_err as fs;
 use fs_err::OpenOptions;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::time::TimeValLike;
 use nix::unistd::{Pid, getppid, pause, setsid};
 
 /// Where a step leads: to the next one, or out.
@@ -91,6 +93,10 @@ impl Fake {
             }
             // So many mebibytes, touched and kept.
             "allocate" => self.memory.push(vec![1; number::<usize>(value)? << 20]),
+            // So many milliseconds of processor time.
+            "burn" => burn(value)?,
+            // DEPTH: two children in sessions of their own that do the same, less deep, and all stay.
+            "multiply" => return multiply(number(value)?),
             // PATH:TEXT, a whole file.
             "write" => write_file(value)?,
             "mkdir" => fs::create_dir_all(value)?,
@@ -331,6 +337,28 @@ fn hop(path: &str) -> io::Result<Next> {
         command_self()?.args(["setsid", &format!("hop={path}")]).stdin(Stdio::null()).spawn()?;
     }
     Ok(Next::Exit(0))
+}
+
+fn burn(value: &str) -> io::Result<()> {
+    let limit: i64 = number(value)?;
+    loop {
+        let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+        if (usage.user_time() + usage.system_time()).num_milliseconds() >= limit {
+            return Ok(());
+        }
+    }
+}
+
+fn multiply(depth: u32) -> io::Result<Next> {
+    // EPERM for the leader of a group, which then keeps its session.
+    let _session = setsid();
+    for _ in 0..if depth > 0 { 2 } else { 0 } {
+        let word = format!("multiply={}", depth - 1);
+        command_self()?.arg(word).stdin(Stdio::null()).spawn()?;
+    }
+    loop {
+        pause();
+    }
 }
 
 fn git_commit(message: &str) -> io::Result<()> {

@@ -136,6 +136,8 @@ mod run_inside;
 mod run_kill_campaign;
 /// Kills and stops of supervisors by hand.
 mod run_kills;
+/// What a run may use up, and what is said when it has.
+mod run_limits;
 /// Logs that grow too long, and disks that take no more.
 mod run_log_cap;
 /// Logs and directories that go away under a run.

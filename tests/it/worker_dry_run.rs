@@ -24,7 +24,8 @@ fn it_tells_what_would_happen_and_changes_nothing() {
     let definition = json!({
         "command": ["sh", "-c", "touch made; echo $CHOSEN"], "worktree": true, "setup": ["make deps"],
         "copy": [".env"], "env": {"set": {"CHOSEN": "sky-blue"}}, "timeout_minutes": 3,
-        "idle_timeout_minutes": 1, "artifact_role": "review",
+        "idle_timeout_minutes": 1, "artifact_role": "review", "nice": 5,
+        "limits": {"memory_mb": 9, "processes": 50, "cpu_minutes": 1.5, "open_files": 64, "file_size_mb": 3},
     });
     sandbox.worker("Check", definition);
     fs::remove_file(sandbox.lattice_dir().join("runs/.store")).unwrap_or_default();
@@ -39,7 +40,8 @@ fn it_tells_what_would_happen_and_changes_nothing() {
          Directory:   $DIR/.lattice/worktrees/<run>-<random>\n\
          Worktree:    $DIR/.lattice/worktrees/<run>-<random>\n\
          Commit:      {sha}\n\
-         Limits:      time 3m, silence 1m, grace 10s\n\
+         Limits:      time 3m, silence 1m, grace 10s, memory 9 MiB, processes 50, processor time 1m 30s, \
+         open files 64, file size 3 MiB, nice 5\n\
          Setup:       make deps\n\
          Copy:        .env\n\
          Report:      asked for at $LATTICE_REPORT, role review\n\
@@ -55,8 +57,11 @@ fn it_tells_what_would_happen_and_changes_nothing() {
     assert_eq!(data["argv"], json!(["sh", "-c", "touch made; echo $CHOSEN"]));
     assert_eq!(
         data["limits"],
-        json!({"timeout_seconds": 90.0, "idle_seconds": 60.0, "grace_seconds": 10.0, "setup_timeout_seconds": 300.0})
+        json!({"timeout_seconds": 90.0, "idle_seconds": 60.0, "grace_seconds": 10.0, "setup_timeout_seconds": 300.0,
+            "memory_bytes": 9 << 20, "processes": 50, "cpu_seconds": 90.0, "open_files": 64,
+            "file_size_bytes": 3 << 20})
     );
+    assert_eq!(data["nice"], 5);
     assert_eq!((&data["commit_sha"], &data["dry_run"]), (&json!(sha), &json!(true)));
     let environment = &data["environment"];
     let names = |key: &str| environment[key].as_array().unwrap().clone();

@@ -176,6 +176,10 @@ fn narrate(message: &Message) {
         }
         Message::Ending { reason: Reason::TimedOut, .. } => "its time is over".to_owned(),
         Message::Ending { reason: Reason::Idle, .. } => "it was silent for too long".to_owned(),
+        Message::Ending {
+            reason: Reason::MemoryLimit | Reason::ProcessLimit | Reason::CpuLimit,
+            ..
+        } => "it has used up what its definition allows".to_owned(),
         Message::Patience { .. }
         | Message::Ending { .. }
         | Message::Exited { .. }

@@ -24,6 +24,7 @@ pub mod reduce;
 pub mod relationship;
 pub mod run;
 pub mod shipped;
+pub mod suspect;
 pub mod terminal;
 pub mod time;
 pub mod usage;

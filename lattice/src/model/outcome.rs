@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use nix::sys::signal::Signal;
+
 use super::definition::EngineKind;
 use super::engine::class::Class;
 use super::engine::{Account, preset, verdict};
+use super::suspect::Suspect;
 
 /// Why a run ended, in the words of the terminal event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub enum Reason {
     SupervisorLost,
     MachineRebooted,
     MemoryLimit,
+    ProcessLimit,
+    CpuLimit,
+    FileSizeLimit,
     EngineError,
     NoResult,
     DeliverableMissing,
@@ -51,7 +57,24 @@ pub struct Exit {
 impl Exit {
     /// The reason if nothing but the exit itself decides.
     pub fn reason(self) -> Reason {
-        if self.signal.is_some() { Reason::Signaled } else { Reason::Exited }
+        match self.signal {
+            None => Reason::Exited,
+            Some(signal) => limit_of(signal).unwrap_or(Reason::Signaled),
+        }
+    }
+
+    /// The signal that ended it, or by its status the program that it ran: a shell hands that on as 128 and more.
+    pub fn likely_signal(self) -> Option<i32> {
+        self.signal.or_else(|| self.code.filter(|code| *code > 128).map(|code| code - 128))
+    }
+}
+
+/// The limit that the kernel speaks of with a signal (setrlimit(2)).
+pub fn limit_of(signal: i32) -> Option<Reason> {
+    match Signal::try_from(signal) {
+        Ok(Signal::SIGXCPU) => Some(Reason::CpuLimit),
+        Ok(Signal::SIGXFSZ) => Some(Reason::FileSizeLimit),
+        _ => None,
     }
 }
 
@@ -162,14 +185,13 @@ pub struct Conclusion {
 impl Conclusion {
     /// Where nothing else explains it.
     #[must_use]
-    pub fn or_blame_sandbox(self) -> Self {
+    pub fn or_blame(self, suspect: Suspect) -> Self {
         let told = matches!(self.reason, Reason::Exited | Reason::EngineError | Reason::NoResult);
         if self.completed || self.class.is_some() || !told {
             return self;
         }
-        let sentence =
-            format!("{}; its sandbox has perhaps denied it something: see its log", self.sentence);
-        Self::failed(self.reason, Some(Class::Permissions), &sentence)
+        let sentence = format!("{}; {}", self.sentence, suspect.sentence());
+        Self::failed(self.reason, Some(suspect.class()), &sentence)
     }
 
     fn failed(reason: Reason, class: Option<Class>, sentence: &str) -> Self {
@@ -247,6 +269,13 @@ fn describe(facts: &Facts, limit_minutes: f64) -> String {
         Reason::OomKilled => "the OOM killer ended it".to_owned(),
         Reason::LogLimit => "it printed more than its log may hold".to_owned(),
         Reason::MemoryLimit => "it needed more memory than its definition allows".to_owned(),
+        Reason::ProcessLimit => "it ran more processes than its definition allows".to_owned(),
+        Reason::CpuLimit => {
+            "it used more processor time than `limits.cpu_minutes` or `ulimit -t` allows".to_owned()
+        }
+        Reason::FileSizeLimit => {
+            "it wrote a longer file than `limits.file_size_mb` or `ulimit -f` allows".to_owned()
+        }
         Reason::EngineError => "its engine reported an error".to_owned(),
         Reason::NoResult => "its engine left no result record".to_owned(),
         Reason::DeliverableMissing => "it left no report".to_owned(),

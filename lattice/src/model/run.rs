@@ -72,6 +72,11 @@ pub struct Spec {
     /// For all processes of the engine together.
     #[serde(default)]
     pub memory_limit_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "LimitsSpec::is_empty")]
+    pub limits: LimitsSpec,
+    /// Added to the caller's niceness.
+    #[serde(default)]
+    pub nice: u8,
     /// How long a stuck shim may be silent past its deadline before the warden takes over.
     pub end_limit_ms: u64,
     pub setup: Vec<String>,
@@ -144,6 +149,25 @@ impl SandboxSpec {
     /// As events say it.
     pub fn as_str(&self) -> &'static str {
         if self.missing { "unavailable" } else { "worktree" }
+    }
+}
+
+/// What a run may use up, beside memory and its log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LimitsSpec {
+    /// Of all its processes together, threads counted.
+    pub processes: Option<u64>,
+    /// The same for their processor time.
+    pub cpu_ms: Option<u64>,
+    /// Of each of its processes.
+    pub open_files: Option<u64>,
+    pub file_size_bytes: Option<u64>,
+}
+
+impl LimitsSpec {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -244,6 +268,7 @@ mod tests {
     fn the_first_spec_can_still_be_read() {
         let spec: Spec = serde_json::from_str(FIRST).unwrap();
         assert_eq!((spec.version, spec.keep_worktree), (1, false));
+        assert_eq!((spec.limits, spec.nice), (LimitsSpec::default(), 0));
     }
 
     #[test]

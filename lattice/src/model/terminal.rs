@@ -8,6 +8,7 @@ use super::event::{Event, PROCESS_COMPLETED, PROCESS_FAILED, PROCESS_STARTED};
 use super::ids::{ArtifactId, EventId, TaskId};
 use super::outcome::{Conclusion, EndedBy, Facts, Reason, Survivors};
 use super::run::Spec;
+use super::suspect::Suspect;
 use super::words::{Outcome, UNKNOWN_ERROR, Words};
 
 /// `process_started`: its ID is the run's.
@@ -45,8 +46,7 @@ pub struct Remains {
     /// A worktree that stays, and why.
     pub kept_worktree: Option<(String, String)>,
     pub log_bytes: u64,
-    /// It was sandboxed, and its last lines speak of something that it was denied.
-    pub was_denied: bool,
+    pub suspect: Option<Suspect>,
     pub log_tail: Option<String>,
     /// What the run said of itself, masked.
     pub words: Option<Words>,

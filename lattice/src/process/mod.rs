@@ -2,15 +2,16 @@
 
 #[cfg(feature = "cli")]
 pub mod bounded;
+pub mod bounds;
 pub mod channel;
 pub mod env;
+pub mod gauge;
 pub mod helper;
 pub mod hunt;
 pub mod identity;
 pub mod inherit;
 pub mod landlock;
 mod log_file;
-pub mod memory;
 pub mod oom;
 pub mod pipe;
 pub mod pump;

@@ -1,5 +1,6 @@
 //! One run on disk and in the process table: its directory, its start, its end, and who finishes it for the dead.
 
+pub mod allowance;
 pub mod check;
 pub mod context;
 pub mod create;

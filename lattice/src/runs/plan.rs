@@ -129,6 +129,15 @@ fn may_write(sandbox: &SandboxSpec) -> String {
 
 fn limits(spec: &Spec) -> String {
     let text = |milliseconds| duration::text(Duration::from_millis(milliseconds));
-    let idle = spec.idle_ms.map(|idle| format!(", silence {}", text(idle))).unwrap_or_default();
-    format!("time {}{idle}, grace {}", text(spec.timeout_ms), text(spec.grace_ms))
+    let limits = &spec.limits;
+    let mut words = vec![format!("time {}", text(spec.timeout_ms))];
+    words.extend(spec.idle_ms.map(|idle| format!("silence {}", text(idle))));
+    words.push(format!("grace {}", text(spec.grace_ms)));
+    words.extend(spec.memory_limit_bytes.map(|bytes| format!("memory {} MiB", bytes >> 20)));
+    words.extend(limits.processes.map(|count| format!("processes {count}")));
+    words.extend(limits.cpu_ms.map(|cpu| format!("processor time {}", text(cpu))));
+    words.extend(limits.open_files.map(|count| format!("open files {count}")));
+    words.extend(limits.file_size_bytes.map(|bytes| format!("file size {} MiB", bytes >> 20)));
+    words.extend(Some(spec.nice).filter(|nice| *nice > 0).map(|nice| format!("nice {nice}")));
+    words.join(", ")
 }

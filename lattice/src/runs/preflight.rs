@@ -11,7 +11,7 @@ use super::place::{self, Place, is_below_project};
 use super::sandbox;
 use super::specify::{self, Parts};
 use super::start::{Request, variable};
-use super::{store, writable};
+use super::{allowance, store, writable};
 use crate::model::actor;
 use crate::model::definition::Definition;
 use crate::model::engine::{argv, preset};
@@ -72,6 +72,7 @@ pub fn check_found(
     let include = place::included(ctx, &definition, helpers)?;
     let parts = Parts { found, definition, snapshot, config, place, actor, sandbox, include };
     let spec = specify::spec(ctx, request, parts, template.as_deref())?;
+    notes.extend(allowance::notes(&spec.limits));
     if store::is_shared(&spec.file_system) {
         let note = format!(
             "{} is on {}, where a lock proves little: if this machine dies, end the run with `lattice worker reap --force {}`",

@@ -14,11 +14,11 @@ use super::preflight::LONGEST;
 use super::start::Request;
 use super::{secrets, store};
 use crate::model::config::Config;
-use crate::model::definition::{Definition, OnChanges, ReportFrom};
+use crate::model::definition::{Definition, Limits, OnChanges, ReportFrom};
 use crate::model::failure::Result;
 use crate::model::ids::RunId;
 use crate::model::reduce::Snapshot;
-use crate::model::run::{DefinitionRef, ReportSpec, SPEC_VERSION, SandboxSpec, Spec};
+use crate::model::run::{DefinitionRef, LimitsSpec, ReportSpec, SPEC_VERSION, SandboxSpec, Spec};
 use crate::model::time;
 use crate::process::inherit;
 use crate::storage::definitions::Found;
@@ -94,10 +94,9 @@ pub(super) fn spec(
         idle_ms: definition.idle_timeout.map(milliseconds),
         grace_ms: milliseconds(grace),
         result_grace_ms: milliseconds(definition.result_grace),
-        memory_limit_bytes: definition
-            .limits
-            .memory_mb
-            .map(|megabytes| megabytes.saturating_mul(1 << 20)),
+        memory_limit_bytes: definition.limits.memory_mb.map(mebibytes),
+        limits: limits(&definition.limits),
+        nice: definition.nice,
         sandbox,
         keep_worktree: false,
         end_limit_ms: milliseconds(seconds(Some(workers.end_limit_seconds)).unwrap_or_default()),
@@ -124,6 +123,19 @@ pub(super) fn spec(
     };
     engine::complete(&mut spec, &definition, &snapshot, template)?;
     Ok(spec)
+}
+
+pub(super) fn limits(limits: &Limits) -> LimitsSpec {
+    LimitsSpec {
+        processes: limits.processes,
+        cpu_ms: limits.cpu.map(milliseconds),
+        open_files: limits.open_files,
+        file_size_bytes: limits.file_size_mb.map(mebibytes),
+    }
+}
+
+fn mebibytes(number: u64) -> u64 {
+    number.saturating_mul(1 << 20)
 }
 
 fn report(definition: &Definition, snapshot: &Snapshot) -> Option<ReportSpec> {

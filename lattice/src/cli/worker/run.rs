@@ -173,7 +173,13 @@ fn plan_as_json(plan: &Plan) -> Value {
             "idle_seconds": spec.idle_ms.map(seconds),
             "grace_seconds": seconds(spec.grace_ms),
             "setup_timeout_seconds": seconds(spec.setup_timeout_ms),
+            "memory_bytes": spec.memory_limit_bytes,
+            "processes": spec.limits.processes,
+            "cpu_seconds": spec.limits.cpu_ms.map(seconds),
+            "open_files": spec.limits.open_files,
+            "file_size_bytes": spec.limits.file_size_bytes,
         },
+        "nice": spec.nice,
         "environment": {
             "inherited": plan.environment.inherited,
             "dropped": plan.environment.dropped.iter().map(dropped).collect::<Vec<_>>(),

@@ -7,6 +7,10 @@ use super::types::EngineKind;
 pub(super) const MOST_MINUTES: u32 = 10_080;
 pub(super) const MOST_GRACE_SECONDS: u32 = 3600;
 pub(super) const LONGEST_NAME: usize = 64;
+/// _POSIX_OPEN_MAX of limits.h: with fewer a program may not even load.
+pub(super) const LEAST_OPEN_FILES: u64 = 20;
+/// The nicest that nice(2) makes.
+pub(super) const MOST_NICE: u64 = 19;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key {
@@ -31,8 +35,8 @@ pub(super) enum Shape {
     Minutes,
     /// At least 0, at most [`MOST_GRACE_SECONDS`].
     Seconds,
-    /// A whole number above 0.
-    Count,
+    /// A whole number from the first to the second.
+    Whole(u64, u64),
     Texts,
     /// Below the project root.
     Path,
@@ -46,6 +50,8 @@ pub(super) enum Shape {
     /// Paths below the project root, or absolute.
     Places,
 }
+
+const COUNT: Shape = Shape::Whole(1, u64::MAX);
 
 const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
     Key { name, shape, about, default: None }
@@ -139,6 +145,12 @@ pub(super) const KEYS: &[Key] = &[
     or("log_tail", Shape::Flag, "true", "Whether the event of a failure quotes the log."),
     key("limits", Shape::Object(LIMIT_KEYS), "What a run may use up."),
     or(
+        "nice",
+        Shape::Whole(0, MOST_NICE),
+        "0",
+        "How far it gives way to others for a processor: added to the caller's niceness, as nice(1) does.",
+    ),
+    or(
         "sandbox",
         Shape::OneOf(SANDBOXES),
         "\"none\"",
@@ -172,13 +184,20 @@ pub(super) const ENV_KEYS: &[Key] = &[
 ];
 
 pub(super) const LIMIT_KEYS: &[Key] = &[
-    or(
-        "log_bytes",
-        Shape::Count,
-        "1073741824",
-        "Of a longer log the beginning and the end are kept.",
+    or("log_bytes", COUNT, "1073741824", "Of a longer log the beginning and the end are kept."),
+    key("memory_mb", COUNT, "MiB, for all processes of the run together."),
+    key(
+        "processes",
+        COUNT,
+        "Processes of the run together; each thread counts, as for `ulimit -u`.",
     ),
-    key("memory_mb", Shape::Count, "MiB, for all processes of the run together."),
+    key("cpu_minutes", Shape::Minutes, "Processor time of all processes of the run together."),
+    key(
+        "open_files",
+        Shape::Whole(LEAST_OPEN_FILES, u64::MAX),
+        "Files that one process may have open, as `ulimit -n`.",
+    ),
+    key("file_size_mb", COUNT, "MiB, the longest file that it may write, as `ulimit -f`."),
 ];
 
 pub(super) const REPORT_FROM: &[&str] = &["file", "final_message"];

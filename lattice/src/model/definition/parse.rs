@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::keys::{
-    ENGINES, ENV_KEYS, KEYS, LIMIT_KEYS, LONGEST_NAME, ON_CHANGES, REPORT_FROM, SANDBOXES,
+    ENGINES, ENV_KEYS, KEYS, LEAST_OPEN_FILES, LIMIT_KEYS, LONGEST_NAME, MOST_NICE, ON_CHANGES,
+    REPORT_FROM, SANDBOXES,
 };
 use super::nearest::nearest;
 use super::reader::{Reader, kind};
@@ -69,6 +70,7 @@ fn read(reader: &mut Reader<'_>) -> Definition {
         on_changes: on_changes(reader),
         log_tail: reader.flag("log_tail", true),
         limits: limits(reader),
+        nice: nice(reader),
         sandbox: sandbox(reader, worktree),
         sandbox_write: places(reader, "sandbox_write"),
         sandbox_required: reader.flag("sandbox_required", true),
@@ -231,8 +233,17 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     let default = Limits::default();
     let log_bytes = inner.count("log_bytes").unwrap_or(default.log_bytes);
     let memory_mb = inner.count("memory_mb");
+    let processes = inner.count("processes");
+    let cpu = inner.minutes("cpu_minutes");
+    let open_files = inner.whole("open_files", LEAST_OPEN_FILES, u64::MAX);
+    let file_size_mb = inner.count("file_size_mb");
     inner.finish(LIMIT_KEYS);
-    Limits { log_bytes, memory_mb }
+    Limits { log_bytes, memory_mb, processes, cpu, open_files, file_size_mb }
+}
+
+fn nice(reader: &mut Reader<'_>) -> u8 {
+    let nice = reader.whole("nice", 0, MOST_NICE).unwrap_or_default();
+    u8::try_from(nice).expect("it is at most 19")
 }
 
 fn patterns(reader: &mut Reader<'_>, key: &str) -> Vec<String> {

@@ -121,12 +121,21 @@ impl<'a> Reader<'a> {
 
     /// A whole number above zero.
     pub(super) fn count(&mut self, key: &str) -> Option<u64> {
+        self.whole(key, 1, u64::MAX)
+    }
+
+    pub(super) fn whole(&mut self, key: &str, least: u64, most: u64) -> Option<u64> {
         let value = self.value(key)?;
-        let count = value.as_u64().filter(|count| *count > 0);
-        if count.is_none() {
-            self.problem(key, "must be a whole number above 0");
+        let number = value.as_u64().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let range = match (least, most) {
+                (1, u64::MAX) => "above 0".to_owned(),
+                (_, u64::MAX) => format!("not below {least}"),
+                _ => format!("from {least} to {most}"),
+            };
+            self.problem(key, format!("must be a whole number {range}"));
         }
-        count
+        number
     }
 
     pub(super) fn texts(&mut self, key: &str) -> Vec<String> {

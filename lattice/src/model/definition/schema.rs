@@ -119,7 +119,9 @@ fn shape(shape: Shape) -> Value {
         Shape::Seconds => {
             json!({"type": ["number", "null"], "minimum": 0, "maximum": MOST_GRACE_SECONDS})
         }
-        Shape::Count => json!({"type": ["integer", "null"], "minimum": 1, "maximum": u64::MAX}),
+        Shape::Whole(least, most) => {
+            json!({"type": ["integer", "null"], "minimum": least, "maximum": most})
+        }
         Shape::Texts => list(&json!({"type": "string", "pattern": TEXT})),
         Shape::Path => json!({"type": ["string", "null"], "pattern": format!("^$|{PATH}")}),
         Shape::Carried => {

@@ -49,6 +49,7 @@ fn the_defaults() {
         on_changes: OnChanges::Keep,
         log_tail: true,
         limits: Limits::default(),
+        nice: 0,
         sandbox: Sandbox::None,
         sandbox_write: Vec::new(),
         sandbox_required: true,
@@ -67,7 +68,8 @@ fn every_key() {
         "env": {"keep": ["A"], "drop": ["B_*"], "set": {"C": ""}, "inherit": false},
         "artifact_role": "review", "report_prefix": "Review: ", "report_dir": "reports", "on_changes": "discard",
         "report_from": "final_message", "result_grace_seconds": 3, "log_tail": false,
-        "limits": {"log_bytes": 4096, "memory_mb": 2}, "submodules": true, "sandbox": "worktree",
+        "limits": {"log_bytes": 4096, "memory_mb": 2, "processes": 50, "cpu_minutes": 1.5, "open_files": 20,
+        "file_size_mb": 3}, "nice": 19, "submodules": true, "sandbox": "worktree",
         "sandbox_write": [".lattice", "/opt/x", "~/.cache"], "sandbox_required": false
     });
     let found = parse(text.to_string().as_bytes()).unwrap();
@@ -93,7 +95,15 @@ fn every_key() {
     );
     assert_eq!((found.sandbox, found.sandbox_required), (Sandbox::Worktree, false));
     assert_eq!(found.sandbox_write, [".lattice", "/opt/x", "~/.cache"].map(PathBuf::from));
-    assert_eq!(found.limits, Limits { log_bytes: 4096, memory_mb: Some(2) });
+    let limits = Limits {
+        log_bytes: 4096,
+        memory_mb: Some(2),
+        processes: Some(50),
+        cpu: Some(Duration::from_secs(90)),
+        open_files: Some(20),
+        file_size_mb: Some(3),
+    };
+    assert_eq!((found.limits, found.nice), (limits, 19));
 }
 
 #[test]
@@ -136,6 +146,26 @@ fn what_agents_need_and_scripts_do_not_have() {
             "limits.memory_mb: must be a whole number above 0"
         );
     }
+}
+
+#[test]
+fn every_limit_that_makes_no_sense_is_named() {
+    let text = r#"{"name": "N", "command": "true", "nice": 20, "limits": {"processes": 0, "cpu_minutes": -1,
+        "open_files": 19, "file_size_mb": 0.5, "memory_mb": "1G", "log_bytes": [], "max_processes": 1}}"#;
+    assert_eq!(
+        problems(text),
+        [
+            "limits.log_bytes: must be a whole number above 0",
+            "limits.memory_mb: must be a whole number above 0",
+            "limits.processes: must be a whole number above 0",
+            "limits.cpu_minutes: must be a number above 0 and at most 10080",
+            "limits.open_files: must be a whole number not below 20",
+            "limits.file_size_mb: must be a whole number above 0",
+            "limits.max_processes: is not a key that Lattice knows (did you mean \"processes\"?)",
+            "nice: must be a whole number from 0 to 19",
+        ]
+    );
+    assert_eq!(problem(r#""nice": -1"#), "nice: must be a whole number from 0 to 19");
 }
 
 #[test]

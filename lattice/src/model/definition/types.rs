@@ -47,6 +47,8 @@ pub struct Definition {
     /// Whether the last lines of the log go into the event of a failure.
     pub log_tail: bool,
     pub limits: Limits,
+    /// Added to the caller's niceness.
+    pub nice: u8,
     pub sandbox: Sandbox,
     /// Where a sandboxed run may write besides: below the project, absolute, or in the home `~`.
     pub sandbox_write: Vec<PathBuf>,
@@ -115,11 +117,26 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Mebibytes, for all processes of the engine together.
     pub memory_mb: Option<u64>,
+    /// Of all of them together, threads counted.
+    pub processes: Option<u64>,
+    /// Processor time of all of them together.
+    pub cpu: Option<Duration>,
+    /// Of each process.
+    pub open_files: Option<u64>,
+    /// Mebibytes, for each file.
+    pub file_size_mb: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { log_bytes: 1 << 30, memory_mb: None }
+        Self {
+            log_bytes: 1 << 30,
+            memory_mb: None,
+            processes: None,
+            cpu: None,
+            open_files: None,
+            file_size_mb: None,
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Class {
     Context,
     Timeout,
     Memory,
+    /// Another limit of what a run may use up.
+    Limit,
     Deliverable,
     /// The worktree, a setup command or the program.
     Setup,
@@ -247,6 +249,7 @@ impl Class {
         match reason {
             Reason::TimedOut | Reason::Idle => Some(Self::Timeout),
             Reason::MemoryLimit | Reason::OomKilled => Some(Self::Memory),
+            Reason::ProcessLimit | Reason::CpuLimit | Reason::FileSizeLimit => Some(Self::Limit),
             Reason::DeliverableMissing => Some(Self::Deliverable),
             Reason::SpawnFailed | Reason::WorktreeFailed | Reason::SetupFailed => Some(Self::Setup),
             _ => None,

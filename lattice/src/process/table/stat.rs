@@ -12,6 +12,9 @@ pub struct Stat {
     pub tty: i32,
     /// Clock ticks after boot: with the boot ID this tells a process from a later one of the same number.
     pub start_ticks: u64,
+    /// Processor time of its own and of the children that it has waited for, in clock ticks.
+    pub cpu_ticks: u64,
+    pub threads: u64,
 }
 
 impl Stat {
@@ -25,6 +28,8 @@ impl Stat {
         let pid = text.split(' ').next()?.parse().ok()?;
         let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_ascii_whitespace().collect();
         let number = |index: usize| fields.get(index)?.parse().ok();
+        let count = |index: usize| fields.get(index)?.parse::<u64>().ok();
+        let cpu_ticks = (11..15).filter_map(count).sum();
         Some(Self {
             pid,
             state: fields.first()?.chars().next()?,
@@ -32,7 +37,9 @@ impl Stat {
             pgid: number(2)?,
             session: number(3)?,
             tty: number(4)?,
-            start_ticks: fields.get(19)?.parse().ok()?,
+            start_ticks: count(19)?,
+            cpu_ticks,
+            threads: count(17).unwrap_or(1),
         })
     }
 }
@@ -43,10 +50,11 @@ mod tests {
 
     #[test]
     fn a_hostile_command_name_does_not_shift_the_fields() {
-        let line = "42 (a) S 1) R 7 8 9 34816 5 0 0 0 0 0 0 0 0 0 20 0 1 0 987654 0 0";
+        let line = "42 (a) S 1) R 7 8 9 34816 5 0 0 0 0 0 1 20 300 4000 20 0 6 0 987654 0 0";
         let stat = Stat::parse(line).expect("the line has all fields");
         assert_eq!((stat.pid, stat.state, stat.ppid, stat.pgid), (42, 'R', 7, 8));
         assert_eq!((stat.session, stat.tty, stat.start_ticks), (9, 34816, 987_654));
+        assert_eq!((stat.cpu_ticks, stat.threads), (4321, 6));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::model::engine::preset::{self, Preset};
 use crate::process::helper::Helpers;
 use crate::runs::context::Context;
 use crate::runs::place::{self, Place, is_below_project};
-use crate::runs::{engine, preflight, writable};
+use crate::runs::{allowance, engine, preflight, specify, writable};
 use crate::storage::definitions::Found;
 use crate::storage::task;
 
@@ -93,7 +93,14 @@ fn valid(
     lines.extend(included(ctx, definition, helpers));
     lines.extend(worktrees(ctx, definition));
     lines.extend(confinement(ctx, definition));
+    lines.extend(limits(definition));
     lines
+}
+
+fn limits(definition: &Definition) -> impl Iterator<Item = Line> {
+    let hint = "lower it, or raise the hard limit: limits.conf(5), systemd.exec(5)";
+    let notes = allowance::notes(&specify::limits(&definition.limits));
+    notes.into_iter().map(move |note| Line::doubtful("limits", note, hint))
 }
 
 fn confinement(ctx: &Context, definition: &Definition) -> Vec<Line> {

@@ -13,6 +13,7 @@ use crate::model::engine::Outcome;
 use crate::model::failure::Result;
 use crate::model::ids::ArtifactId;
 use crate::model::outcome::Facts;
+use crate::model::suspect::Suspect;
 use crate::model::terminal::Remains;
 use crate::model::time;
 use crate::model::words::Words;
@@ -38,18 +39,11 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
     let log = end.layout.dir.join(&end.spec.log_path);
     remains.log_bytes = fs_err::metadata(&log).map_or(0, |metadata| metadata.len());
     let lines = pipe::last_lines(&log, TAIL_WINDOW).unwrap_or_default();
-    remains.was_denied = end.spec.is_sandboxed() && speaks_of_denial(&lines);
+    remains.suspect = Suspect::of(end.spec, &lines);
     if let Some(mask) = end.mask.filter(|_| end.spec.log_tail) {
         remains.log_tail = Some(mask.tail(&lines)).filter(|tail| !tail.is_empty());
     }
     remains
-}
-
-/// As strerror(3) says it, or Node.
-fn speaks_of_denial(lines: &str) -> bool {
-    lines.contains("Permission denied")
-        || lines.contains("permission denied")
-        || lines.contains("EACCES")
 }
 
 /// Who has not written the log himself sees by its hole what of it was dropped.

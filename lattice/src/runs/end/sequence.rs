@@ -93,8 +93,8 @@ fn decide(end: &End<'_>, mut facts: Facts, hands: &mut dyn Hands) -> Result<Even
     }
     let mut conclusion =
         conclude(&facts, remains.report_missing, limit_minutes(end.spec.timeout_ms));
-    if remains.was_denied {
-        conclusion = conclusion.or_blame_sandbox();
+    if let Some(suspect) = remains.suspect {
+        conclusion = conclusion.or_blame(suspect);
     }
     if let Some(words) = &remains.words {
         conclusion = words.weigh(conclusion);

@@ -116,6 +116,7 @@ impl Hands for Reaper<'_> {
             turns.turn(Some(Instant::now() + time))?;
             Ok(false)
         })?;
+        let swept = swept.and(turns.end_group()?);
         turns.note_survivors(&swept);
         Ok(swept)
     }

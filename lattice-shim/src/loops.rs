@@ -10,6 +10,7 @@ use lattice::model::ids::RunId;
 use lattice::model::mask::Mask;
 use lattice::model::outcome::{Losses, Told};
 use lattice::model::run::Spec;
+use lattice::process::cgroup::Group;
 use lattice::process::channel::{Channel, Received};
 use lattice::process::inherit;
 use lattice::process::pump::LogPump;
@@ -19,7 +20,7 @@ use lattice::process::tree::{self, Plan, STILL_UNKILLABLE_AFTER, Swept, UNKILLAB
 use lattice::process::watch::{STOP_SIGNALS, Watch};
 use lattice::runs::end::hands::Hands;
 use lattice::runs::follow::Follower;
-use lattice::runs::spare;
+use lattice::runs::{allowance, spare};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -62,13 +63,16 @@ pub(crate) struct Loop {
     child_ended: bool,
     /// How long a sweep waits for what SIGKILL should have ended.
     pub(crate) patience: Duration,
+    /// The run's control group, which may be there.
+    pub(crate) group: Option<Group>,
     /// While this is set, a stop or this file ends helpers before their time.
     pub(crate) interrupted_by: Option<PathBuf>,
 }
 
 impl Loop {
     pub(crate) fn new(spec: &Spec, peer: Option<Channel>) -> io::Result<Self> {
-        Self::before(spec.run_id.clone(), spec.umask, peer)
+        let group = allowance::group(spec);
+        Ok(Self { group, ..Self::before(spec.run_id.clone(), spec.umask, peer)? })
     }
 
     /// For what comes before there is a spec.
@@ -93,13 +97,15 @@ impl Loop {
             settled: None,
             child_ended: false,
             patience: UNKILLABLE_AFTER,
+            group: None,
             interrupted_by: None,
         })
     }
 
     /// From now on it waits for this run.
-    pub(crate) fn belong_to(&mut self, run: &RunId) {
-        self.run = run.clone();
+    pub(crate) fn belong_to(&mut self, spec: &Spec) {
+        self.run = spec.run_id.clone();
+        self.group = allowance::group(spec);
     }
 
     /// Sleeps once: until something happens or the deadline.
@@ -240,8 +246,18 @@ impl Loop {
             self.turn(Some(Instant::now() + time))?;
             Ok(self.stops.len() > before)
         })?;
+        let swept = swept.and(self.end_group()?);
         self.note_survivors(&swept);
         Ok(swept)
+    }
+
+    /// Whoever is in the run's control group and was found by nothing else.
+    pub(crate) fn end_group(&mut self) -> io::Result<Swept> {
+        let Some(group) = self.group.clone() else { return Ok(Swept::default()) };
+        group.end(self.patience, &mut |time| {
+            self.turn(Some(Instant::now() + time))?;
+            Ok(false)
+        })
     }
 
     /// Whoever has outlived a minute of SIGKILL gets no further one: the record waits.

@@ -152,12 +152,21 @@ impl Shim<'_> {
             return Break(Facts::new(Reason::WorktreeFailed).because(failure.to_string()));
         }
         self.learn_secrets();
-        self.gauge = Gauge::new(allowance::together(spec));
+        self.hold();
         let deadline = Instant::now() + Duration::from_millis(spec.setup_timeout_ms);
         for command in &spec.setup {
             self.setup(command, deadline)?;
         }
         self.end_if_stopped()
+    }
+
+    /// By a control group, if the run may have one; else by looking.
+    fn hold(&mut self) {
+        let allowed = allowance::together(&self.seat.spec);
+        let group = self.turns.group.take();
+        self.turns.group =
+            group.filter(|group| group.make(allowed.memory, allowed.processes).is_ok());
+        self.gauge = Gauge::new(allowed, self.turns.group.clone());
     }
 
     /// A hook may have fetched them a moment ago.
@@ -219,13 +228,15 @@ impl Shim<'_> {
         let Finished { exit, ended, swept } =
             self.supervise(leader, limit, spec.idle_ms.map(Duration::from_millis));
         let mut facts = match ended {
-            None if is_of_kill(exit) && toll.has_grown() => Facts::new(Reason::OomKilled),
-            None => Facts::new(self.met(exit).unwrap_or(exit.reason())),
+            None => match self.met(exit) {
+                Some(reason) => self.limited(reason),
+                None if is_of_kill(exit) && toll.has_grown() => Facts::new(Reason::OomKilled),
+                None => Facts::new(exit.reason()),
+            },
             Some(Reason::Stopped) => self.stopped(),
             Some(Reason::Exited) => Facts { lingered: true, ..Facts::new(Reason::Exited) },
-            Some(reason) => Facts::new(reason),
+            Some(reason) => self.limited(reason),
         };
-        facts.error = allowance::sentence(spec, facts.reason);
         facts.exit = exit;
         facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
         swept.note_in(&mut facts);
@@ -236,7 +247,19 @@ impl Shim<'_> {
         facts
     }
 
+    fn limited(&self, reason: Reason) -> Facts {
+        Facts { error: allowance::sentence(&self.seat.spec, reason), ..Facts::new(reason) }
+    }
+
+    /// The limit that a process has met which came to its end by itself.
     fn met(&self, exit: Exit) -> Option<Reason> {
+        if let Some(group) = self.turns.group.as_ref().filter(|_| exit.code != Some(0)) {
+            if is_of_kill(exit) && group.oom_kills() > 0 {
+                return Some(Reason::OomKilled);
+            } else if group.refused_forks() > 0 {
+                return Some(Reason::ProcessLimit);
+            }
+        }
         let cpu_is_spent = self.gauge.as_ref().is_some_and(Gauge::cpu_is_spent);
         allowance::met(&self.seat.spec, exit, cpu_is_spent)
     }
@@ -265,7 +288,14 @@ impl Shim<'_> {
             self.turns.follow(Follower::open(spec, &log, from).ok().flatten());
         }
         let pid = gated.pid();
-        let opened = self.open(gated, &job, setup);
+        let admitted = self.turns.group.as_ref().map_or(Ok(()), |group| group.admit(pid));
+        let opened = match admitted {
+            Ok(()) => self.open(gated, &job, setup),
+            Err(error) => {
+                drop(gated);
+                failed(error.into()).map_continue(|_: i32| ())
+            }
+        };
         if opened.is_break() {
             // Closed or failed, the gate exits by itself.
             self.clear(pid, None, SWEEP_GRACE);

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::Stdio;
 
 use lattice::model::failure::{Code, Failure, Result};
-use lattice::process::{inherit, spawn};
+use lattice::process::{cgroup, inherit, spawn};
 
 pub(crate) fn run(role: &OsStr, directory: &Path) -> Result<()> {
     inherit::block_signals()?;
     inherit::close_leaked_descriptors();
     inherit::default_dispositions_at_exec();
+    cgroup::leave();
     let handed = inherit::take_standard_streams()?;
     let mut command = spawn::own_role(role);
     command.arg(directory);

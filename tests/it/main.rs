@@ -112,6 +112,8 @@ mod run_apply_kinds;
 mod run_callers;
 /// Workers that may write only what is their own.
 mod run_confined;
+/// Control groups of runs, where one is delegated to the caller.
+mod run_control_group;
 /// One worker at a time on one task.
 mod run_dedup;
 /// Waiters and others that look on while a run ends.

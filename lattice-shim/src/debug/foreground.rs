@@ -143,7 +143,7 @@ fn begin(ctx: &Context, checked: Checked, turns: &mut Loop) -> Result<(Seat, Own
         Failure::io(format_args!("failed to enter `{}`", layout.dir.display()), error)
     })?;
     let id = spec.run_id.clone();
-    turns.belong_to(&id);
+    turns.belong_to(&spec);
     let seat = Seat { id, run, spec, layout, life, foreground: true };
     seat.publish(false)?;
     let (read, write) = pipe::create()?;

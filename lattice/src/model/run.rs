@@ -77,6 +77,9 @@ pub struct Spec {
     /// Added to the caller's niceness.
     #[serde(default)]
     pub nice: u8,
+    /// The control group that is made for it, where the kernel is to hold it to its limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_group: Option<PathBuf>,
     /// How long a stuck shim may be silent past its deadline before the warden takes over.
     pub end_limit_ms: u64,
     pub setup: Vec<String>,

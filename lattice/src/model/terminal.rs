@@ -47,6 +47,8 @@ pub struct Remains {
     pub kept_worktree: Option<(String, String)>,
     pub log_bytes: u64,
     pub suspect: Option<Suspect>,
+    /// A control group has held it.
+    pub grouped: bool,
     pub log_tail: Option<String>,
     /// What the run said of itself, masked.
     pub words: Option<Words>,
@@ -93,7 +95,7 @@ pub fn terminal(
     if let Some(sandbox) = &spec.sandbox {
         put("sandbox", json!(sandbox.as_str()));
     }
-    put("containment", json!(containment(facts)));
+    put("containment", json!(containment(facts, remains.grouped)));
     if let Some(artifact) = &remains.artifact {
         put("artifact_id", json!(artifact));
     }
@@ -210,8 +212,9 @@ fn round3(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-fn containment(facts: &Facts) -> &'static str {
+fn containment(facts: &Facts, grouped: bool) -> &'static str {
     match (cfg!(target_os = "linux"), facts.unbound) {
+        (true, _) if grouped => "cgroup",
         (true, false) => "subreaper",
         (true, true) => "leader_unbound",
         (false, _) => "process_group",

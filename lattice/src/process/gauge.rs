@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use super::cgroup::Group;
 use super::table;
 use crate::model::outcome::Reason;
 use crate::process::reap;
@@ -34,15 +35,18 @@ pub struct Gauge {
     /// What the children that had been reaped before have used.
     before: f64,
     next: Instant,
+    /// Where the kernel holds them to what they have in memory and processes.
+    group: Option<Group>,
 }
 
 impl Gauge {
     /// `None` where there is nothing to look at.
-    pub fn new(allowance: Allowance) -> Option<Self> {
+    pub fn new(allowance: Allowance, group: Option<Group>) -> Option<Self> {
         (allowance != Allowance::default()).then(|| Self {
             allowance,
             before: reaped(),
             next: Instant::now(),
+            group,
         })
     }
 
@@ -68,7 +72,16 @@ impl Gauge {
     }
 
     fn look(&self, spared: &dyn Fn(i32) -> bool) -> Option<Reason> {
-        let Allowance { memory, processes, cpu } = self.allowance;
+        let Allowance { mut memory, mut processes, cpu } = self.allowance;
+        if let Some(group) = &self.group {
+            if processes.is_some() && group.refused_forks() > 0 {
+                return Some(Reason::ProcessLimit);
+            }
+            (memory, processes) = (None, None);
+        }
+        if (memory, processes, cpu) == (None, None, None) {
+            return None;
+        }
         let pids = below(Pid::this().as_raw(), spared);
         if memory.is_some_and(|limit| is_too_much(&pids, limit)) {
             return Some(Reason::MemoryLimit);

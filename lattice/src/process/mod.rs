@@ -3,6 +3,7 @@
 #[cfg(feature = "cli")]
 pub mod bounded;
 pub mod bounds;
+pub mod cgroup;
 pub mod channel;
 pub mod env;
 pub mod gauge;

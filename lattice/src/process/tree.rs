@@ -29,6 +29,13 @@ pub struct Swept {
 }
 
 impl Swept {
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.ended.extend(other.ended);
+        self.survivors.extend(other.survivors);
+        self
+    }
+
     pub fn note_in(self, facts: &mut Facts) {
         facts.add(self.ended.len(), self.survivors);
     }

@@ -9,9 +9,15 @@ use crate::model::duration;
 use crate::model::outcome::{Exit, Reason, limit_of};
 use crate::model::run::{LimitsSpec, Spec};
 use crate::process::bounds::Bounds;
+use crate::process::cgroup::Group;
 use crate::process::gauge::Allowance;
 
-/// For all of them together, by looking.
+/// The control group that the run has or is to have.
+pub fn group(spec: &Spec) -> Option<Group> {
+    Group::of(spec.control_group.as_ref()?, spec.run_id.as_str())
+}
+
+/// For all of them together, by looking where no group counts.
 pub fn together(spec: &Spec) -> Allowance {
     Allowance {
         memory: spec.memory_limit_bytes,
@@ -71,6 +77,10 @@ pub fn sentence(spec: &Spec, reason: Reason) -> Option<String> {
         Reason::MemoryLimit => spec.memory_limit_bytes.map(|bytes| {
             let megabytes = bytes >> 20;
             format!("its processes used more than the {megabytes} MB that its definition allows and were ended")
+        }),
+        Reason::OomKilled => spec.memory_limit_bytes.map(|bytes| {
+            let megabytes = bytes >> 20;
+            format!("its processes needed more than the {megabytes} MB that its definition allows, and the kernel ended them")
         }),
         Reason::ProcessLimit => processes.map(|count| {
             format!("it ran more than the {count} processes that its definition allows, threads counted, and was ended")

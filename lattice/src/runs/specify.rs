@@ -20,6 +20,7 @@ use crate::model::ids::RunId;
 use crate::model::reduce::Snapshot;
 use crate::model::run::{DefinitionRef, LimitsSpec, ReportSpec, SPEC_VERSION, SandboxSpec, Spec};
 use crate::model::time;
+use crate::process::cgroup::{self, Group};
 use crate::process::inherit;
 use crate::storage::definitions::Found;
 
@@ -97,6 +98,7 @@ pub(super) fn spec(
         memory_limit_bytes: definition.limits.memory_mb.map(mebibytes),
         limits: limits(&definition.limits),
         nice: definition.nice,
+        control_group: control_group(&definition.limits, &run_id),
         sandbox,
         keep_worktree: false,
         end_limit_ms: milliseconds(seconds(Some(workers.end_limit_seconds)).unwrap_or_default()),
@@ -132,6 +134,12 @@ pub(super) fn limits(limits: &Limits) -> LimitsSpec {
         open_files: limits.open_files,
         file_size_bytes: limits.file_size_mb.map(mebibytes),
     }
+}
+
+/// Named before it is made: whoever ends the run finds it.
+fn control_group(limits: &Limits, run: &RunId) -> Option<PathBuf> {
+    limits.memory_mb.or(limits.processes)?;
+    Some(Group::path_below(&cgroup::delegated().ok()?, run.as_str()))
 }
 
 fn mebibytes(number: u64) -> u64 {

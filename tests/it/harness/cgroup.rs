@@ -85,3 +85,69 @@ fn controller() -> Result<Knobs, String> {
         Err(error) => Err(error.to_string()),
     }
 }
+
+/// A group of the second version that is delegated as systemd does it, with another below it for the caller.
+pub struct Delegated {
+    pub base: PathBuf,
+}
+
+impl Delegated {
+    /// `Err` is the reason where none can be made.
+    pub fn new() -> Result<Self, String> {
+        let mount = Path::new("/sys/fs/cgroup");
+        let text = |error: io::Error| error.to_string();
+        let controllers = fs::read_to_string(mount.join("cgroup.controllers")).map_err(text)?;
+        for name in ["memory", "pids"] {
+            if !controllers.split_whitespace().any(|word| word == name) {
+                return Err(format!("no controller {name} of the second version"));
+            }
+        }
+        fs::write(mount.join("cgroup.subtree_control"), "+memory +pids").map_err(text)?;
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let base = mount.join(format!("lattice-test-{}-{number}", process::id()));
+        fs::create_dir(&base).map_err(text)?;
+        let delegated = Self { base };
+        fs::create_dir(delegated.main()).map_err(text)?;
+        let flags = rustix::fs::XattrFlags::empty();
+        let marked = rustix::fs::setxattr(&delegated.base, "user.delegate", b"1", flags);
+        marked.map_err(|error| error.to_string())?;
+        Ok(delegated)
+    }
+
+    fn main(&self) -> PathBuf {
+        self.base.join("main")
+    }
+
+    /// The same call, made by somebody in the group below.
+    pub fn inside(&self, call: Call) -> Call {
+        let script = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.main().display());
+        call.through(["bash", "-c", &script, "bash"])
+    }
+
+    /// The names of the other groups below it.
+    pub fn groups(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.base).expect("it is there").flatten();
+        let directories = entries.filter(|entry| entry.path().is_dir());
+        let names = directories.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name != "main").collect()
+    }
+
+    /// The group that a process is in, below this one.
+    pub fn of(&self, pid: i32) -> String {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it is alive");
+        let path = groups.lines().find_map(|line| line.strip_prefix("0::/")).expect("a group");
+        path.split_once('/').expect("a group below the other").1.to_owned()
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        let begin = std::time::Instant::now();
+        while fs::remove_dir(self.main()).is_err() && begin.elapsed() < SOON {
+            std::thread::yield_now();
+        }
+        let removed = fs::remove_dir(&self.base);
+        assert!(removed.is_ok() || std::thread::panicking(), "{removed:?}: {:?}", self.groups());
+    }
+}

@@ -8,6 +8,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use super::line::Line;
 use crate::git::{command, repository};
 use crate::model::failure::Result;
+use crate::process::cgroup;
 use crate::process::env::CLEANERS;
 use crate::process::helper::Helpers;
 use crate::process::landlock;
@@ -197,9 +198,15 @@ fn service_of(cgroup: &str) -> Option<&str> {
 fn containment() -> Line {
     if cfg!(target_os = "linux") {
         let oom = if oom::is_told() { "is seen" } else { "is not told of here" };
+        let group = match cgroup::delegated() {
+            Ok(base) => format!("below {}", base.display()),
+            Err(why) => format!("never: {why}"),
+        };
         Line::fine(
             "containment",
-            format!("subreaper, no control group of its own; the kernel's OOM killer {oom}"),
+            format!(
+                "subreaper; with a limit of memory or processes a control group of its own {group}; the kernel's OOM killer {oom}"
+            ),
         )
     } else {
         Line::doubtful(

@@ -7,6 +7,7 @@ use crate::git::worktree;
 use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::terminal::kept_worktree;
+use crate::runs::allowance;
 use crate::runs::examine::is_missing;
 use crate::storage::{delete, replace};
 
@@ -35,6 +36,13 @@ pub(super) fn worktree(end: &End<'_>, record: &Event) -> Result<()> {
     }
     discard(&trash);
     Ok(())
+}
+
+/// The sweeps have left nobody in it whom they could end.
+pub(super) fn group(end: &End<'_>) {
+    if let Some(group) = allowance::group(end.spec) {
+        group.remove();
+    }
 }
 
 /// What cannot be deleted now is garbage that says so by its name.

@@ -20,7 +20,7 @@ use crate::model::words::Words;
 use crate::process::{pipe, sparse};
 use crate::runs::directory::RunDir;
 use crate::runs::examine::is_missing;
-use crate::runs::{reported, secrets, untrusted};
+use crate::runs::{allowance, reported, secrets, untrusted};
 use crate::storage::artifact::{self, NewArtifact};
 use crate::storage::{delete, owner, replace};
 
@@ -39,6 +39,7 @@ pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Re
     let log = end.layout.dir.join(&end.spec.log_path);
     remains.log_bytes = fs_err::metadata(&log).map_or(0, |metadata| metadata.len());
     let lines = pipe::last_lines(&log, TAIL_WINDOW).unwrap_or_default();
+    remains.grouped = allowance::group(end.spec).is_some_and(|group| group.exists());
     remains.suspect = Suspect::of(end.spec, &lines);
     if let Some(mask) = end.mask.filter(|_| end.spec.log_tail) {
         remains.log_tail = Some(mask.tail(&lines)).filter(|tail| !tail.is_empty());

@@ -59,6 +59,7 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
     };
     // By our own record: whatever another ender could save, what we could not stays.
     let cleared = clear::worktree(end, &record);
+    clear::group(end);
     let record = told;
     if end.spec.record {
         hands.let_orphans_go()?;

@@ -11,6 +11,7 @@ mod exits;
 mod finish;
 mod gate;
 mod helpers;
+mod hold;
 mod launch;
 mod limits;
 mod loops;

@@ -160,15 +160,6 @@ impl Shim<'_> {
         self.end_if_stopped()
     }
 
-    /// By a control group, if the run may have one; else by looking.
-    fn hold(&mut self) {
-        let allowed = allowance::together(&self.seat.spec);
-        let group = self.turns.group.take();
-        self.turns.group =
-            group.filter(|group| group.make(allowed.memory, allowed.processes).is_ok());
-        self.gauge = Gauge::new(allowed, self.turns.group.clone());
-    }
-
     /// A hook may have fetched them a moment ago.
     fn learn_secrets(&mut self) {
         self.mask = std::mem::take(&mut self.mask).and(secrets::of_project(&self.seat.spec));
@@ -245,23 +236,6 @@ impl Shim<'_> {
             facts.max_rss_kb = peak(before, after);
         }
         facts
-    }
-
-    fn limited(&self, reason: Reason) -> Facts {
-        Facts { error: allowance::sentence(&self.seat.spec, reason), ..Facts::new(reason) }
-    }
-
-    /// The limit that a process has met which came to its end by itself.
-    fn met(&self, exit: Exit) -> Option<Reason> {
-        if let Some(group) = self.turns.group.as_ref().filter(|_| exit.code != Some(0)) {
-            if is_of_kill(exit) && group.oom_kills() > 0 {
-                return Some(Reason::OomKilled);
-            } else if group.refused_forks() > 0 {
-                return Some(Reason::ProcessLimit);
-            }
-        }
-        let cpu_is_spent = self.gauge.as_ref().is_some_and(Gauge::cpu_is_spent);
-        allowance::met(&self.seat.spec, exit, cpu_is_spent)
     }
 
     /// Starts a process behind the gate, where its identity becomes durable, and lets it go.
@@ -374,7 +348,7 @@ impl Shim<'_> {
 }
 
 /// Its own, or as a shell hands on that of the program that it has run.
-fn is_of_kill(exit: Exit) -> bool {
+pub(crate) fn is_of_kill(exit: Exit) -> bool {
     exit.likely_signal() == Some(KILL)
 }
 

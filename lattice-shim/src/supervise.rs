@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use lattice::controls::{self, Control};
 use lattice::model::outcome::{Exit, Reason};
-use lattice::process::gauge::Gauge;
 use lattice::process::reap::{self, Child};
 use lattice::process::table;
 use lattice::process::tree::Swept;
-use lattice::runs::{directory, spare};
+use lattice::runs::directory;
 
 use crate::limits::Limits;
 use crate::messages::Message;
@@ -85,16 +84,6 @@ impl Shim<'_> {
             silent_until: idle.map(|idle| self.turns.last_output + idle),
             lingers_until: self.turns.settled_since().map(|since| since + grace),
         }
-    }
-
-    fn uses_too_much(&mut self) -> Option<Reason> {
-        let own = &self.seat.spec.run_id;
-        let spared = |pid| spare::is_other_supervisor(own, pid);
-        self.gauge.as_mut().and_then(|gauge| gauge.exceeded(&spared))
-    }
-
-    fn next_look(&self) -> Option<Instant> {
-        self.gauge.as_ref().map(Gauge::next_look)
     }
 
     /// The whole tree, with its leader as an unreaped zombie until the others are gone.

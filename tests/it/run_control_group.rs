@@ -144,10 +144,13 @@ fn a_nested_run_is_no_part_of_the_group() {
     assert_eq!(outer.ended()["type"], "process_completed");
     assert!(!inner.is_dead() && !supervisor.is_dead());
     inner.tell("exit 0");
-    eventually("both runs have ended", SOON, || match sandbox.own_processes().as_slice() {
-        [] => Ok(()),
-        left => Err(format!("{left:?}")),
-    });
+    let is_inner = |event: &&Value| {
+        event["type"] == "process_started" && event["data"]["process_type"] == "Inner"
+    };
+    let started = sandbox.events().iter().find(is_inner).expect("it was started").clone();
+    let run = json!({"started_event_id": started["id"], "task_id": started["task_id"]});
+    assert_eq!(sandbox.run_of(&run).ended()["type"], "process_completed");
+    sandbox.assert_clean();
     assert_eq!(sandbox.assert_runs_ended(), 2);
     // The one who ended last was in it himself.
     let left = delegated.groups();

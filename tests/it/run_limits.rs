@@ -94,18 +94,24 @@ fn processor_time_of_all_processes_together() {
     }
 }
 
-/// What setup has used is not there for the engine, and is told as such if it is all.
+/// One limit that is hit is told as such, and not as a setup that has failed.
 #[test]
 fn setup_commands_are_held_to_the_limits_too() {
     let sandbox = Sandbox::new();
     let limits = json!({"cpu_minutes": 0.01, "open_files": 64, "file_size_mb": 2});
-    let line = |steps: &[&str]| sandbox.fake_line(steps);
-    let busy = line(&[&format!("burn={LONG}")]);
-    sandbox
-        .worker("Busy", json!({"command": "true", "setup": [busy], "limits": limits, "nice": 3}));
-    let error = sandbox.run_to_end("Busy")["data"]["error"].as_str().unwrap().to_owned();
-    // The command is long, and a sentence at most 200 characters.
-    assert!(error.starts_with("setup `"), "{error}");
+    for (reason, steps, key, value) in [
+        ("memory_limit", ["allocate=200", "sleep-forever"], "memory_mb", json!(100)),
+        ("process_limit", ["multiply=4", ""], "processes", json!(10)),
+        ("cpu_limit", [&format!("burn={LONG}"), ""], "cpu_minutes", json!(0.01)),
+    ] {
+        let line = sandbox.fake_line(&steps);
+        sandbox
+            .worker("Greedy", json!({"command": "true", "setup": [line], "limits": {key: value}}));
+        let end = sandbox.run_to_end("Greedy");
+        assert_eq!(end["data"]["reason"], reason, "{end}");
+        // The command is long, and a sentence has at most 200 characters.
+        assert!(end["data"]["error"].as_str().unwrap().starts_with("setup `"), "{end}");
+    }
 
     let path = sandbox.base.join("seen");
     let look = format!(

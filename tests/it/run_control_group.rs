@@ -171,6 +171,12 @@ fn a_check_says_whether_there_will_be_one() {
     let check = || delegated.inside(sandbox.lattice(["worker", "check"])).run().stdout;
     let below = format!("a control group of its own below {};", delegated.base.display());
     assert!(check().contains(&below), "{}", check());
+    // As a user's manager divides what was delegated to it.
+    let of_systemd = delegated.base.join("init.scope");
+    fs_err::create_dir(&of_systemd).unwrap();
+    let told = check();
+    fs_err::remove_dir(&of_systemd).unwrap();
+    assert!(told.contains("is delegated to a systemd, which divides it by itself"), "{told}");
     let plain = sandbox.lattice(["worker", "check"]).run().stdout;
     assert!(plain.contains("never: no control group is delegated to it"), "{plain}");
 }

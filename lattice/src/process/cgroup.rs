@@ -2,7 +2,8 @@
 //! there the kernel itself counts what `gauge` can only sample, and knows who belongs to it.
 //!
 //! A group is ours to divide if it carries the mark that systemd leaves on what it delegates (`Delegate=` of
-//! systemd.resource-control(5)), and if no process is in it: a group has members or limited groups below it.
+//! systemd.resource-control(5)), if no other systemd divides it, and if no process is in it: a group has members or
+//! limited groups below it.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -30,6 +31,10 @@ pub fn delegated() -> Result<PathBuf, String> {
     let lacks = |name: &str| words(base, "cgroup.controllers").iter().all(|word| word != name);
     if let Some(name) = CONTROLLERS.into_iter().find(|name| lacks(name)) {
         return Err(format!("{shown} is delegated without the controller {name}"));
+    }
+    // The first thing that a systemd makes in what was delegated to it.
+    if base.join("init.scope").exists() {
+        return Err(format!("{shown} is delegated to a systemd, which divides it by itself"));
     }
     if !base.join("cgroup.kill").exists() {
         return Err("cgroup.kill is missing, which Linux 5.14 brought".to_owned());

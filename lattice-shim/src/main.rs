@@ -19,6 +19,7 @@ mod messages;
 mod roles;
 mod seat;
 mod shim;
+mod slot;
 mod stage0;
 mod supervise;
 mod warden;

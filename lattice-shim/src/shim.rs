@@ -16,6 +16,7 @@ use lattice::process::gauge::Gauge;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
 use lattice::process::{inherit, oom::Toll};
+use lattice::runs::directory::RunDir;
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
@@ -34,7 +35,7 @@ use crate::worktree;
 const KILL: i32 = Signal::SIGKILL as i32;
 
 /// A checkout of a very big repository.
-const WORKTREE_LIMIT: Duration = Duration::from_hours(1);
+pub(crate) const WORKTREE_LIMIT: Duration = Duration::from_hours(1);
 
 /// Salvage of a very big worktree, and the retries of a log that is full or locked.
 pub(crate) const END_LIMIT: Duration = Duration::from_hours(1);
@@ -70,6 +71,7 @@ pub(crate) fn from_start_to_end(
         unbound: false,
         gauge: None,
         told: None,
+        waited: None,
     };
     let begin = Instant::now();
     let facts = match ready {
@@ -112,10 +114,12 @@ pub(crate) struct Shim<'a> {
     pub(crate) gauge: Option<Gauge>,
     /// What the engine had told when it was decided to end it in spite of its result.
     pub(crate) told: Option<Told>,
+    /// For a slot.
+    pub(crate) waited: Option<Duration>,
 }
 
 /// A step on the way to the engine: it goes on, or the run has ended and these are its facts.
-type Step<T = ()> = ControlFlow<Facts, T>;
+pub(crate) type Step<T = ()> = ControlFlow<Facts, T>;
 
 impl Shim<'_> {
     /// Everything up to the engine's end. Any way out of it is a set of facts.
@@ -125,10 +129,12 @@ impl Shim<'_> {
             Break(facts) => facts,
         };
         let stop_requested = self.stop_is_requested();
-        Facts { dirty: self.dirty, stop_requested, unbound: self.unbound, ..facts }
+        let waited_seconds = self.waited.map(|waited| waited.as_secs_f64());
+        let (dirty, unbound) = (self.dirty, self.unbound);
+        Facts { dirty, stop_requested, unbound, waited_seconds, ..facts }
     }
 
-    /// Hooks, worktree and setup; a stop cuts each of them short.
+    /// Hooks, a slot, worktree and setup; a stop cuts each of them short.
     fn prepare(&mut self) -> Step {
         let spec = &self.seat.spec;
         self.turns.interrupted_by = Some(self.seat.run.stop_request());
@@ -138,6 +144,7 @@ impl Shim<'_> {
         if let Some(dirty) = self.dirty {
             self.turns.tell(&Message::Dirty { dirty });
         }
+        self.wait_for_slot()?;
         let late = controls::is(Control::LateIntent);
         if late {
             let silent = Spec { worktree_path: None, ..spec.clone() };
@@ -285,9 +292,7 @@ impl Shim<'_> {
             return failed(error.to_string());
         }
         self.end_if_stopped()?;
-        if !run.exists() || fs_err::symlink_metadata(run.terminal()).is_ok() {
-            return failed("the run was ended by somebody else before its engine began".to_owned());
-        }
+        ended_by_another(run)?;
         let then = if setup { Reason::SetupFailed } else { Reason::TimedOut };
         self.patience(job.limit + Duration::from_millis(spec.grace_ms), then);
         self.turns.announce(&Message::Engine { pid: gated.pid(), setup });
@@ -301,7 +306,7 @@ impl Shim<'_> {
     }
 
     /// The warden's one timer: this limit, and then the time that an end may take.
-    fn patience(&self, limit: Duration, then: Reason) {
+    pub(crate) fn patience(&self, limit: Duration, then: Reason) {
         self.turns.tell(&Message::patience(
             limit + Duration::from_millis(self.seat.spec.end_limit_ms),
             then,
@@ -316,7 +321,7 @@ impl Shim<'_> {
         !self.turns.stops.is_empty() || self.stop_is_requested()
     }
 
-    fn end_if_stopped(&self) -> Step {
+    pub(crate) fn end_if_stopped(&self) -> Step {
         if self.stop_is_wanted() { Break(self.stopped()) } else { Continue(()) }
     }
 
@@ -345,6 +350,15 @@ impl Shim<'_> {
         let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&self.mask) };
         sequence::recorded(&end, facts, &mut self.turns)
     }
+}
+
+/// Before its engine has begun: there is nothing left to do but the end.
+pub(crate) fn ended_by_another(run: &RunDir) -> Step {
+    if run.exists() && fs_err::symlink_metadata(run.terminal()).is_err() {
+        return Continue(());
+    }
+    let error = "the run was ended by somebody else before its engine began";
+    Break(Facts::new(Reason::SpawnFailed).because(error))
 }
 
 /// Its own, or as a shell hands on that of the program that it has run.

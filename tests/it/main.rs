@@ -164,12 +164,16 @@ mod run_salvage;
 mod run_secrets;
 /// Signals that ask for a stop, in every phase.
 mod run_signals;
+/// How many runs are at work at once.
+mod run_slots;
 /// The start: slow, interrupted, crowded, private.
 mod run_start;
 /// Limits, orphans, copies and service managers around a run.
 mod run_surroundings;
 /// Daemons that a run leaves behind.
 mod run_sweep;
+/// Runs that wait until fewer are.
+mod run_waiting;
 /// What runs and people say of an end.
 mod run_words;
 /// Where a worker works.

@@ -145,23 +145,3 @@ fn with_once_it_is_the_look_under_the_locks_that_counts() {
     sandbox.assert_clean();
     assert_eq!(sandbox.assert_runs_ended(), 1);
 }
-
-#[test]
-fn a_project_that_is_full_says_so() {
-    let sandbox = Sandbox::new();
-    sandbox.configure("workers", json!({"max_parallel": 1}));
-    sandbox.fake_worker("Long", &["connect=main", "wait"]);
-    sandbox.worker("Short", json!({"command": ["true"]}));
-    let long = sandbox.start("Long");
-    let main = sandbox.socket.peer("main");
-    for more in [&[][..], &["--dry-run"]] {
-        let words = [&["worker", "run", "Short", "LAT-1", "--json"], more].concat();
-        let error = sandbox.lattice(words).run().refused(3, "ALREADY_RUNNING");
-        let message = error["message"].as_str().unwrap();
-        assert!(message.contains("1 run is open") && message.contains("allows 1"), "{error}");
-    }
-    main.tell("exit 0");
-    long.ended();
-    sandbox.start("Short").ended();
-    assert_eq!(sandbox.assert_runs_ended(), 2);
-}

@@ -94,6 +94,8 @@ fn check(ctx: &Context, options: &Options, turns: &mut Loop) -> Result<Checked> 
         timeout: options.timeout,
         actor: None,
         once: false,
+        when_full: None,
+        awaited: false,
     };
     let mut checked = preflight::check_found(ctx, &request, &found, snapshot, turns)?;
     let spec = &mut checked.spec;
@@ -132,7 +134,7 @@ fn begin(ctx: &Context, checked: Checked, turns: &mut Loop) -> Result<(Seat, Own
     let layout = ctx.layout.clone();
     gitfiles::ensure(&layout)?;
     spec.store = store::id(&layout)?;
-    let (run, life) = create::directory(&layout, &spec)?;
+    let (run, life) = create::directory(&layout, &spec, false)?;
     if spec.record {
         start::record_start(ctx, &run, &spec, false).inspect_err(|_| drop(reap::remove(&run)))?;
         owner::make_dirs(&layout.worker_logs(), 0o700)?;

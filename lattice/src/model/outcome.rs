@@ -87,6 +87,8 @@ pub struct Facts {
     pub error: Option<String>,
     /// Time awake between the take-over and the end.
     pub duration_seconds: Option<f64>,
+    /// How much of it the run had no slot.
+    pub waited_seconds: Option<f64>,
     pub cpu_seconds: Option<f64>,
     pub max_rss_kb: Option<u64>,
     /// The main checkout had changes that the worktree did not see.
@@ -119,6 +121,7 @@ impl Facts {
             exit: Exit::default(),
             error: None,
             duration_seconds: None,
+            waited_seconds: None,
             cpu_seconds: None,
             max_rss_kb: None,
             dirty: None,

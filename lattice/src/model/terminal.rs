@@ -77,6 +77,9 @@ pub fn terminal(
     put("exit_code", json!(facts.exit.code));
     put("signal", json!(facts.exit.signal));
     put("duration_seconds", seconds(facts.duration_seconds));
+    if facts.waited_seconds.is_some() {
+        put("waited_seconds", seconds(facts.waited_seconds));
+    }
     put("wall_seconds", seconds(remains.wall_seconds));
     put("cpu_seconds", seconds(facts.cpu_seconds));
     put("max_rss_kb", json!(facts.max_rss_kb));

@@ -73,7 +73,7 @@ fn state(row: &Row) -> Cell {
     let Some(event) = &row.ended else {
         let paint: fn(Paint, &str) -> String = match row.state {
             State::Running => Paint::good,
-            State::Starting => Paint::hint,
+            State::Starting | State::Waiting => Paint::hint,
             State::Ending | State::Unsupervised => Paint::warning,
             State::Dead => Paint::error,
             State::Ended => |_, text| text.to_owned(),

@@ -48,8 +48,8 @@ pub(crate) fn started(started: &Started) -> String {
     let task = started.short_id.as_deref().unwrap_or(suffix_of(started.task.as_str(), 8));
     let commit: String = started.commit_sha.chars().take(8).collect();
     let (worker, pid) = (one_line(&started.worker), started.warden_pid);
-    let mut lines =
-        vec![format!("Worker {worker} started for {task} (PID {pid}, commit {commit})")];
+    let does = if started.waits { "waits to start" } else { "started" };
+    let mut lines = vec![format!("Worker {worker} {does} for {task} (PID {pid}, commit {commit})")];
     lines.push(format!("  Log: {}", started.log_path.display()));
     lines.extend(
         started.worktree_path.as_ref().map(|path| format!("  Worktree: {}", path.display())),

@@ -18,11 +18,13 @@ use crate::storage::{delete, replace};
 
 /// Every call that the end of the run will need is made here once, so that a file system which cannot do it
 /// refuses before anything is recorded. A crash leaves `.new-`, which the next reaper collects.
-pub fn directory(layout: &Layout, spec: &Spec) -> Result<(RunDir, LifeLock)> {
+///
+/// `waiting`: without a slot, until it enters.
+pub fn directory(layout: &Layout, spec: &Spec, waiting: bool) -> Result<(RunDir, LifeLock)> {
     let runs = layout.runs();
     let draft = RunDir::at(runs.join(format!(".new-{}", spec.run_id)));
     make_private(draft.path())?;
-    let made = fill(&draft, spec).and_then(|life| {
+    let made = fill(&draft, spec, waiting).and_then(|life| {
         let run = RunDir::at(layout.run_dir(&spec.run_id));
         fs_err::rename(draft.path(), run.path())?;
         replace::sync_dir(&runs)?;
@@ -40,13 +42,16 @@ fn taken(path: &Path) -> Failure {
     Failure::new(Code::IoError, message).hint("run the command again")
 }
 
-fn fill(draft: &RunDir, spec: &Spec) -> Result<LifeLock> {
+fn fill(draft: &RunDir, spec: &Spec, waiting: bool) -> Result<LifeLock> {
     let life = LifeLock { lock: locked(&draft.lock())?, ended: locked(&draft.ended())? };
     for _ in 0..RESERVES {
         reserve(&draft.file(&format!("{RESERVE_PREFIX}{}", Ulid::generate())))?;
     }
     let value = serde_json::to_value(spec).map_err(|error| Failure::internal(error.to_string()))?;
     write(&draft.file("spec.json"), json::pretty(&value).as_bytes())?;
+    if waiting {
+        new_file(&draft.waiting())?;
+    }
     make_private(&draft.work())?;
     make_private(&draft.work().join("tmp"))?;
     if let Some(prompt) = &spec.prompt {

@@ -99,6 +99,11 @@ impl RunDir {
         self.file("terminal.json")
     }
 
+    /// It has no slot yet: see `slots`.
+    pub fn waiting(&self) -> PathBuf {
+        self.file("waiting")
+    }
+
     /// Who is finishing the run for its dead supervisors.
     pub fn reaper(&self) -> PathBuf {
         self.file("reaper.json")
@@ -179,6 +184,17 @@ impl RunDir {
     pub fn is_ending(&self) -> bool {
         let files = [self.terminal(), self.reaper()];
         files.iter().any(|path| fs_err::symlink_metadata(path).is_ok())
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        fs_err::symlink_metadata(self.waiting()).is_ok()
+    }
+
+    pub(super) fn stop_waiting(&self) -> io::Result<()> {
+        match fs_err::remove_file(self.waiting()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Whether somebody holds the life lock. For sparing and showing; only `take` may decide that a run is dead.

@@ -107,9 +107,14 @@ fn on_this_boot(run: &RunDir, spec: &Spec) -> Verdict {
     if namespace.is_none_or(table::can_see_namespace) {
         return dead(run, Reason::SupervisorLost, Survivors::None);
     }
-    let limit = Duration::from_millis(spec.timeout_ms.saturating_add(spec.grace_ms));
-    let over = time::parse(&spec.started_at)
-        .and_then(|started| started.checked_add(limit))
+    let limit = Duration::from_millis(spec.timeout_ms);
+    let grace = Duration::from_millis(spec.grace_ms);
+    let deadline = match run.engine_identity() {
+        Some(engine) => time::parse(&engine.deadline_at),
+        None => time::parse(&spec.started_at).and_then(|time| time.checked_add(limit)),
+    };
+    let over = deadline
+        .and_then(|deadline| deadline.checked_add(grace))
         .is_some_and(|deadline| SystemTime::now() > deadline);
     if over {
         dead(run, Reason::SupervisorLost, Survivors::Unknown)

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::slots::Slots;
 use super::surroundings;
 use crate::model::command_line::quoted;
 use crate::model::definition::EngineKind;
@@ -27,12 +28,14 @@ pub struct Plan {
     pub spec: Spec,
     pub environment: Environment,
     pub log_path: PathBuf,
+    /// Where runs are limited in number.
+    pub slots: Option<Slots>,
 }
 
 impl Plan {
     pub fn new(spec: Spec, layout: &Layout, caller: &[(OsString, OsString)]) -> Self {
         let environment = environment(&spec, caller);
-        Self { environment, log_path: layout.dir.join(&spec.log_path), spec }
+        Self { environment, log_path: layout.dir.join(&spec.log_path), spec, slots: None }
     }
 
     /// The same where there is no run yet: its name and the end of its worktree's stay open.
@@ -44,6 +47,12 @@ impl Plan {
             spec.cwd = path.join(&spec.prefix).components().collect();
         }
         self.log_path.set_file_name("<run>.log");
+        self
+    }
+
+    #[must_use]
+    pub fn within(mut self, slots: Slots) -> Self {
+        self.slots = Some(slots).filter(Slots::are_limited);
         self
     }
 }
@@ -76,6 +85,9 @@ impl fmt::Display for Plan {
         }
         line(f, "Commit", &spec.commit_sha)?;
         line(f, "Limits", limits(spec))?;
+        if let Some(slots) = &self.slots {
+            line(f, "Parallel", slots.text())?;
+        }
         if let Some(prompt) = &spec.prompt {
             let way = if spec.prompt_on_stdin { ", on its standard input" } else { "" };
             line(f, "Prompt", format_args!("{} bytes{way}", prompt.len()))?;

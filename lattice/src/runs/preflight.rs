@@ -9,6 +9,7 @@ use super::context::Context;
 use super::engine;
 use super::place::{self, Place, is_below_project};
 use super::sandbox;
+use super::slots::Slots;
 use super::specify::{self, Parts};
 use super::start::{Request, variable};
 use super::{allowance, store, writable};
@@ -34,6 +35,7 @@ pub struct Checked {
     pub notes: Vec<String>,
     /// See [`Request::once`].
     pub once: bool,
+    pub slots: Slots,
 }
 
 /// A definition of `workers/`, on a task that is there.
@@ -67,6 +69,8 @@ pub fn check_found(
     find_program(ctx, argv::program(preset, &definition), &place)?;
     engine::refuse_surroundings(ctx, preset, &definition)?;
     let mut notes = config.worker_warnings();
+    let slots = Slots::of(&config, definition.engine);
+    let slots = slots.chosen(ctx, request.when_full, request.awaited);
     let sandbox = writable::wanted(ctx, &definition, &mut notes)?;
     let template = engine::read_prompt(ctx, &definition, &place, helpers, &mut notes)?;
     let include = place::included(ctx, &definition, helpers)?;
@@ -82,7 +86,7 @@ pub fn check_found(
         );
         notes.push(note);
     }
-    Ok(Checked { spec, notes, once: request.once })
+    Ok(Checked { spec, notes, once: request.once, slots })
 }
 
 pub(super) fn refuse_deep(ctx: &Context) -> Result<()> {

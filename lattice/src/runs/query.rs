@@ -21,6 +21,8 @@ use crate::storage::task;
 /// What an open run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// Others have all the slots that `workers.max_parallel` gives. Its time does not run yet.
+    Waiting,
     /// Worktree and setup: the engine has not begun.
     Starting,
     Running,
@@ -36,6 +38,7 @@ pub enum State {
 impl State {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Waiting => "waiting",
             Self::Starting => "starting",
             Self::Running => "running",
             Self::Ending => "ending",
@@ -103,15 +106,16 @@ fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {
     let directory = RunDir::at(ctx.layout.run_dir(&open.run));
     let engine = directory.engine_identity();
     let age = age(&open.started_at);
-    let limit = limit(&open.event);
+    let state = state(&directory, engine.as_ref());
+    let left = left(&open.event, state, engine.as_ref());
     let log_path = log_path(ctx, &open.event, &open.run);
     OpenRow {
         task: task.clone(),
         short_id: None,
         title: String::new(),
         archived: false,
-        state: state(&directory, engine.as_ref()),
-        remaining: limit.zip(age).map(|(limit, age)| limit.saturating_sub(age)),
+        state,
+        remaining: left,
         age,
         engine_pid: engine.map(|engine| engine.pid),
         supervisor_pid: directory.supervisors().map(|supervisors| supervisors.warden.pid),
@@ -142,6 +146,7 @@ fn state(directory: &RunDir, engine: Option<&Engine>) -> State {
     let engine = engine.filter(|engine| engine.output_from.is_some());
     match engine.map(|engine| identity::presence(&engine.identity())) {
         _ if directory.is_ending() => State::Ending,
+        None if directory.is_waiting() => State::Waiting,
         None => State::Starting,
         Some(Presence::Gone) => State::Ending,
         Some(Presence::Alive | Presence::Invisible) => State::Running,
@@ -150,6 +155,16 @@ fn state(directory: &RunDir, engine: Option<&Engine>) -> State {
 
 fn age(started_at: &str) -> Option<Duration> {
     SystemTime::now().duration_since(time::parse(started_at)?).ok()
+}
+
+/// Its time runs from the beginning of its engine.
+fn left(start: &Event, state: State, engine: Option<&Engine>) -> Option<Duration> {
+    let of_engine = engine.filter(|engine| engine.output_from.is_some());
+    match (state, of_engine.and_then(|engine| time::parse(&engine.deadline_at))) {
+        (State::Waiting | State::Starting, _) => limit(start),
+        (_, Some(deadline)) => Some(deadline.duration_since(SystemTime::now()).unwrap_or_default()),
+        (_, None) => Some(limit(start)?.saturating_sub(age(start.ts())?)),
+    }
 }
 
 fn limit(start: &Event) -> Option<Duration> {

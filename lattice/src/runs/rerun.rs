@@ -7,9 +7,11 @@ use super::handover::VERSION;
 use super::place::{self, Place};
 use super::preflight::{self, Checked};
 use super::query::View;
+use super::slots::Slots;
 use super::start::{self, Started};
 use super::{engine, reap, sandbox, secrets, specify, store, writable};
 use crate::git::repository;
+use crate::model::config::WhenFull;
 use crate::model::definition;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
@@ -20,11 +22,18 @@ use crate::process::inherit;
 use crate::storage::task;
 
 /// The same worker on the same task and commit, with the definition as it was then.
-pub fn rerun(ctx: &Context, view: &View, helpers: &mut dyn Helpers) -> Result<Started> {
+pub fn rerun(
+    ctx: &Context,
+    view: &View,
+    when_full: Option<WhenFull>,
+    awaited: bool,
+    helpers: &mut dyn Helpers,
+) -> Result<Started> {
     let Some(spec) = &view.spec else { return Err(forgotten(view)) };
     sandbox::refuse(ctx, None)?;
     reap::of_task(ctx, &spec.task_id, reap::PATIENCE)?;
-    let checked = check(ctx, spec, helpers)?;
+    let mut checked = check(ctx, spec, helpers)?;
+    checked.slots = checked.slots.chosen(ctx, when_full, awaited);
     start::launch(ctx, checked)
 }
 
@@ -62,7 +71,8 @@ fn check(ctx: &Context, old: &Spec, helpers: &mut dyn Helpers) -> Result<Checked
         // Prompt and command line speak of the run: of its ID, its worktree, its report.
         engine::complete(&mut spec, definition, &snapshot, template.as_deref())?;
     }
-    Ok(Checked { spec, notes, once: false })
+    let slots = Slots::now(&ctx.layout, &spec)?;
+    Ok(Checked { spec, notes, once: false, slots })
 }
 
 fn without_definition(old: &Spec) -> Failure {

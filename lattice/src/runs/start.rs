@@ -7,13 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
-use super::directory::RunDir;
+use super::directory::{LifeLock, RunDir};
 use super::handover::{self, GO, Hello, NO, Role, VERSION};
 use super::once::refuse_repeated;
-use super::parallel::refuse_when_full;
 use super::plan::Plan;
 use super::preflight::Checked;
+use super::slots::Full;
 use super::{create, preflight, reap, sandbox, store};
+use crate::model::config::WhenFull;
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
@@ -46,6 +47,10 @@ pub struct Request {
     pub actor: Option<String>,
     /// Refuse it if the worker has had this commit of the task before.
     pub once: bool,
+    /// Instead of what the project says.
+    pub when_full: Option<WhenFull>,
+    /// The caller waits for its end.
+    pub awaited: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +63,8 @@ pub struct Started {
     pub commit_sha: String,
     pub log_path: PathBuf,
     pub worktree_path: Option<PathBuf>,
+    /// It begins when a slot is free.
+    pub waits: bool,
     /// What the caller should know although nothing is wrong.
     pub notes: Vec<String>,
 }
@@ -68,9 +75,9 @@ pub fn plan(
     request: &Request,
     helpers: &mut dyn Helpers,
 ) -> Result<(Plan, Vec<String>)> {
-    let Checked { spec, mut notes, once } = preflight::check(ctx, request, helpers)?;
+    let Checked { spec, mut notes, once, slots } = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &spec)?;
-    refuse_when_full(ctx)?;
+    notes.extend(slots.refuse_when_full(ctx)?.map(|full| format!("{full}; it would wait")));
     let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;
     if once {
         refuse_repeated(&events, &spec)?;
@@ -78,7 +85,8 @@ pub fn plan(
     if let Some(dead) = open_run(&events, &spec.worker) {
         notes.push(format!("{dead} is dead, and would be ended first"));
     }
-    Ok((Plan::new(spec, &ctx.layout, &ctx.caller_env).without_names(), notes))
+    let plan = Plan::new(spec, &ctx.layout, &ctx.caller_env).without_names();
+    Ok((plan.within(slots), notes))
 }
 
 pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Result<Started> {
@@ -91,7 +99,7 @@ pub fn start(ctx: &Context, request: &Request, helpers: &mut dyn Helpers) -> Res
 /// Starts what has been checked.
 pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     refuse_if_open(ctx, &checked.spec)?;
-    refuse_when_full(ctx)?;
+    checked.slots.refuse_when_full(ctx)?;
     if checked.once {
         let (events, _, _) = task::read_task(&ctx.layout, &checked.spec.task_id)?;
         refuse_repeated(&events, &checked.spec)?;
@@ -100,7 +108,7 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     gitfiles::ensure(&ctx.layout)?;
     checked.spec.store = store::id(&ctx.layout)?;
     let run_id = checked.spec.run_id.clone();
-    let (run, life) = create::directory(&ctx.layout, &checked.spec)?;
+    let (run, life, waits_for) = make(ctx, &checked)?;
     let (mut channel, mut stage0) =
         match handover::start(ctx, &run, life, Role::Warden, &checked.spec.env_keep) {
             Ok(started) => started,
@@ -124,10 +132,24 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     }
     drop(undisturbed);
     decided?;
-    Ok(started(ctx, checked, &hello))
+    checked.notes.extend(waits_for.as_ref().map(|full| format!("{full}; it waits for one to end")));
+    Ok(started(ctx, checked, &hello, waits_for.is_some()))
 }
 
-fn started(ctx: &Context, checked: Checked, hello: &Hello) -> Started {
+/// Its directory, locked, and who is in its way, if it is to wait for a slot.
+fn make(ctx: &Context, checked: &Checked) -> Result<(RunDir, LifeLock, Option<Full>)> {
+    let Checked { spec, slots, .. } = checked;
+    let (run, life) = create::directory(&ctx.layout, spec, slots.are_limited())?;
+    match slots.enter_or_refuse(ctx, &run) {
+        Ok(full) => Ok((run, life, full)),
+        Err(failure) => {
+            drop(reap::remove(&run));
+            Err(failure)
+        }
+    }
+}
+
+fn started(ctx: &Context, checked: Checked, hello: &Hello, waits: bool) -> Started {
     let Checked { spec, notes, .. } = checked;
     Started {
         run: spec.run_id,
@@ -138,6 +160,7 @@ fn started(ctx: &Context, checked: Checked, hello: &Hello) -> Started {
         commit_sha: spec.commit_sha,
         log_path: ctx.layout.dir.join(spec.log_path),
         worktree_path: spec.worktree_path,
+        waits,
         notes,
     }
 }

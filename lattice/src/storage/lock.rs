@@ -21,7 +21,7 @@ use crate::storage::owner;
 pub const IDS_KEY: &str = "ids_json";
 
 /// For the whole set of keys. The Python tool dies after 10 s, so we give up before it does.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Keys of an ordinary write to one task.
 pub fn task_keys(task: &TaskId) -> Vec<String> {

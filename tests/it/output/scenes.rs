@@ -24,6 +24,7 @@ transcripts! {
     upkeep: uncoded;
     usage: Sandbox::empty;
     worker_define: Sandbox::new;
+    worker_full: Sandbox::new;
     worker_reap: Sandbox::new;
     worker_run: Sandbox::new;
     worker_watch: Sandbox::new;

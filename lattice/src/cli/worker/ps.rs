@@ -35,9 +35,9 @@ Examples:
   lattice worker ps --all --limit 5
   lattice worker ps --json | jq -r '.data[] | select(.remaining_seconds < 60) | .run'
 
-States: starting, running, ending; dead: its supervisors are gone, `lattice worker reap` says why it is
-still there; unsupervised: started elsewhere, by another user or by another tool.
-AGE counts from the start, LEFT to the limit; of an ended run the last column says how it ended. COST is there
+States: waiting, for a slot (workers.max_parallel); starting, running, ending; dead: its supervisors are gone,
+`lattice worker reap` says why it is still there; unsupervised: started elsewhere, by another user or by another
+tool. AGE counts from the start, LEFT to the limit; of an ended run the last column says how it ended. COST is there
 where an engine has told it.")]
 pub(crate) struct PsArgs {
     /// Ended runs too, newest first

@@ -2,12 +2,13 @@
 
 use clap::Args;
 
+use lattice::model::config::WhenFull;
 use lattice::model::failure::Result;
 use lattice::process::bounded::Bounded;
 use lattice::runs::query;
 use lattice::runs::rerun as again;
 
-use super::run::tell;
+use super::run::{tell, when_full};
 use crate::cli::progress::Progress;
 use crate::cli::runs::context;
 use crate::cli::session::Session;
@@ -25,6 +26,9 @@ pub(crate) struct RerunArgs {
     /// A run (full ID, or 4 or more of its last characters), or a task: its newest run
     #[arg(value_name = "RUN|TASK")]
     target: String,
+    /// What to do while workers.max_parallel runs are at work, as for `worker run`
+    #[arg(long, value_name = "CHOICE", value_parser = when_full())]
+    when_full: Option<WhenFull>,
     /// Wait for its end
     #[arg(long, conflicts_with = "follow")]
     wait: bool,
@@ -38,7 +42,8 @@ pub(crate) fn rerun(session: &Session, args: &RerunArgs) -> Result<()> {
     let run = query::find_of_task_or_run(&ctx, &args.target, true)?;
     let view = query::view(&ctx, &run)?;
     let progress = Progress::new(session, format!("starting {} again", view.worker));
-    let started = again::rerun(&ctx, &view, &mut Bounded)?;
+    let awaited = args.wait || args.follow;
+    let started = again::rerun(&ctx, &view, args.when_full, awaited, &mut Bounded)?;
     drop(progress);
     session.out.warn_all(started.notes.clone());
     tell(session, &ctx, &started, (args.wait, args.follow))

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 
 use lattice::model::command_line::quoted;
+use lattice::model::config::WhenFull;
 use lattice::model::failure::Result;
 use lattice::process::bounded::Bounded;
 use lattice::runs::context::Context;
 use lattice::runs::plan::Plan;
+use lattice::runs::query::State;
 use lattice::runs::start::{Request, Started, plan, start};
 use lattice::storage::task::resolve_task;
 
@@ -35,6 +38,7 @@ Examples:
   lattice worker run Review LAT-42 --commit HEAD~3 --timeout 45m
   lattice worker run Review LAT-42 --follow       show its output until it ends
   lattice worker run Review LAT-42 --wait && echo fine
+  lattice worker run Review LAT-42 --when-full wait
   lattice worker run Review LAT-42 --dry-run      its command, place, limits, environment
 
 With --wait or --follow the exit status is 0 if the run completed and 4 if it did not.
@@ -57,6 +61,10 @@ pub(crate) struct RunArgs {
     /// Refuse it if the worker has had this commit of the task before, whatever became of that run: for hooks
     #[arg(long)]
     once: bool,
+    /// What to do while workers.max_parallel runs are at work: refuse, or wait for one to end. It begins then, and
+    /// waits by itself: this command does not [default: workers.when_full, else refuse]
+    #[arg(long, value_name = "CHOICE", value_parser = when_full())]
+    when_full: Option<WhenFull>,
     /// Wait for its end
     #[arg(long, conflicts_with = "follow")]
     wait: bool,
@@ -66,6 +74,12 @@ pub(crate) struct RunArgs {
     /// Only tell what would happen: nothing is started, and nothing is changed
     #[arg(long, conflicts_with_all = ["wait", "follow"])]
     dry_run: bool,
+}
+
+/// The names of [`WhenFull`], for completions too.
+pub(super) fn when_full() -> impl TypedValueParser<Value = WhenFull> {
+    let names = WhenFull::ALL.map(WhenFull::name);
+    PossibleValuesParser::new(names).map(|name| WhenFull::parse(&name).unwrap_or_default())
 }
 
 pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
@@ -78,6 +92,8 @@ pub(crate) fn run(session: &Session, args: &RunArgs) -> Result<()> {
         timeout: args.timeout,
         actor: args.actor.as_deref().map(checked_actor).transpose()?,
         once: args.once,
+        when_full: args.when_full,
+        awaited: args.wait || args.follow,
     };
     if args.dry_run {
         let (plan, notes) = plan(&ctx, &request, &mut Bounded)?;
@@ -141,6 +157,9 @@ fn as_json(started: &Started) -> Map<String, Value> {
     map.insert("commit_sha".to_owned(), started.commit_sha.as_str().into());
     map.insert("pid".to_owned(), json!(started.warden_pid));
     map.insert("log_path".to_owned(), started.log_path.display().to_string().into());
+    if started.waits {
+        map.insert("state".to_owned(), State::Waiting.as_str().into());
+    }
     if let Some(path) = &started.worktree_path {
         map.insert("worktree_path".to_owned(), path.display().to_string().into());
     }
@@ -186,6 +205,13 @@ fn plan_as_json(plan: &Plan) -> Value {
             "added": plan.environment.added,
         },
     });
+    if let Some(slots) = &plan.slots {
+        data["limits"]["max_parallel"] = json!({
+            "total": slots.total,
+            "engine": slots.of_engine,
+            "when_full": slots.when_full.name(),
+        });
+    }
     if let Some(sandbox) = &spec.sandbox {
         data["sandbox"] = json!({"kind": sandbox.as_str(), "write": sandbox.write});
     }

@@ -8,7 +8,7 @@ use lattice::model::event::{Event, PROCESS_COMPLETED};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::ids::{RunId, TaskId};
 use lattice::runs::context::Context;
-use lattice::runs::query;
+use lattice::runs::query::{self, State};
 use lattice::runs::wait::wait;
 
 use super::tail::Tail;
@@ -58,9 +58,14 @@ fn progress(session: &Session, ctx: &Context, run: &RunId, task: &TaskId) -> Pro
     let row = open.into_iter().find(|row| row.run == *run);
     let name = row.as_ref().map_or_else(|| run.to_string(), |row| row.worker.clone());
     let name = one_line(&name).into_owned();
-    let (age, left) = row.map_or((None, None), |row| (row.age, row.remaining));
+    let runs = row.as_ref().is_some_and(|row| row.state != State::Waiting);
+    let (age, left) = row.map_or((None, None), |row| (row.age, row.remaining.filter(|_| runs)));
+    let (ctx, run) = (ctx.clone(), run.clone());
     Progress::with(session, move |waited| {
         let age = short(age.unwrap_or_default() + waited);
+        if !runs && query::state_of(&ctx, &run) == State::Waiting {
+            return format!("{name} waits for a slot, {age}; Ctrl-C only stops the waiting");
+        }
         let left = left.map(|left| short(left.saturating_sub(waited)));
         let left = left.map(|left| format!(", {left} left")).unwrap_or_default();
         format!("{name} runs for {age}{left}; Ctrl-C only stops the waiting")

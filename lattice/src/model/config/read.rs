@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use super::parallel::{MaxParallel, WhenFull};
 use crate::model::json;
 
 /// The object in `config.json`, with everything that is in it.
@@ -21,8 +22,8 @@ pub struct Workers {
     pub worktree_root: Option<PathBuf>,
     /// Age at which logs and records of runs may be pruned.
     pub keep_days: f64,
-    /// No limit if absent.
-    pub max_parallel: Option<u64>,
+    pub max_parallel: MaxParallel,
+    pub when_full: WhenFull,
     pub worktree_pool: u64,
     /// How long a silent supervisor may be past its deadline before the warden takes over.
     pub end_limit_seconds: f64,
@@ -123,7 +124,8 @@ impl Config {
             grace_seconds: number("grace_seconds"),
             worktree_root: section.get("worktree_root").and_then(path).map(PathBuf::from),
             keep_days: number("keep_days").unwrap_or(KEEP_DAYS),
-            max_parallel: count("max_parallel").filter(|&limit| limit > 0),
+            max_parallel: section.get("max_parallel").map(MaxParallel::read).unwrap_or_default(),
+            when_full: section.get("when_full").and_then(when_full).unwrap_or_default(),
             worktree_pool: count("worktree_pool").unwrap_or(0),
             end_limit_seconds: number("end_limit_seconds").unwrap_or(END_LIMIT_SECONDS),
         }
@@ -131,19 +133,19 @@ impl Config {
 
     /// One sentence for each key of `workers` that is unknown or has a value of the wrong kind.
     pub fn worker_warnings(&self) -> Vec<String> {
-        let warnings = self.section("workers").iter().filter_map(|(key, value)| {
+        let warnings = self.section("workers").iter().flat_map(|(key, value)| {
             let (fits, wanted) = match key.as_str() {
                 "grace_seconds" | "keep_days" | "end_limit_seconds" => {
                     (non_negative(value).is_some(), "a number, zero or more")
                 }
                 "worktree_root" => (path(value).is_some(), "a path"),
-                "max_parallel" => {
-                    (value.as_u64().is_some_and(|limit| limit > 0), "a whole number above zero")
-                }
+                "max_parallel" => return MaxParallel::warnings(value),
+                "when_full" => (when_full(value).is_some(), "\"refuse\" or \"wait\""),
                 "worktree_pool" => (value.as_u64().is_some(), "a whole number, zero or more"),
-                _ => return Some(format!("config.json: 'workers.{key}' is not a known setting")),
+                _ => return vec![format!("config.json: 'workers.{key}' is not a known setting")],
             };
-            (!fits).then(|| format!("config.json: 'workers.{key}' must be {wanted}; it is ignored"))
+            let warning = format!("config.json: 'workers.{key}' must be {wanted}; it is ignored");
+            if fits { Vec::new() } else { vec![warning] }
         });
         warnings.collect()
     }
@@ -163,6 +165,10 @@ fn strings(list: Option<&Value>) -> Vec<&str> {
 
 fn non_negative(value: &Value) -> Option<f64> {
     value.as_f64().filter(|number| number.is_finite() && *number >= 0.0)
+}
+
+fn when_full(value: &Value) -> Option<WhenFull> {
+    value.as_str().and_then(WhenFull::parse)
 }
 
 fn path(value: &Value) -> Option<&str> {

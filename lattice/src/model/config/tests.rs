@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::definition::EngineKind;
 
 fn config(value: serde_json::Value) -> Config {
     Config::from_value(value)
@@ -54,7 +55,8 @@ fn odd_values_mean_defaults() {
                 grace_seconds: None,
                 worktree_root: None,
                 keep_days: 30.0,
-                max_parallel: None,
+                max_parallel: MaxParallel::default(),
+                when_full: WhenFull::Refuse,
                 worktree_pool: 0,
                 end_limit_seconds: 300.0
             }
@@ -89,11 +91,36 @@ fn worker_settings() {
     );
     let workers = good.workers();
     assert_eq!(
-        (workers.grace_seconds, workers.keep_days, workers.max_parallel),
+        (workers.grace_seconds, workers.keep_days, workers.max_parallel.total),
         (Some(2.5), 7.0, Some(3))
     );
     assert!(good.worker_warnings().is_empty());
     let bad = config(json!({"workers": {"grace_seconds": -1, "max_parallel": 0, "keepdays": 1}}));
-    assert_eq!((bad.workers().grace_seconds, bad.workers().max_parallel), (None, None));
+    assert_eq!((bad.workers().grace_seconds, bad.workers().max_parallel.total), (None, None));
     assert_eq!(bad.worker_warnings().len(), 3);
+}
+
+#[test]
+fn limits_of_engines() {
+    let good = config(json!({"workers": {
+        "max_parallel": {"total": 8, "claude": 2}, "when_full": "wait",
+    }}));
+    let workers = good.workers();
+    let limits = workers.max_parallel;
+    assert_eq!((limits.total, limits.of(EngineKind::Claude)), (Some(8), Some(2)));
+    assert_eq!((limits.of(EngineKind::Codex), workers.when_full), (None, WhenFull::Wait));
+    assert!(good.worker_warnings().is_empty());
+
+    let bad = config(json!({"workers": {
+        "max_parallel": {"total": "8", "clade": 2, "codex": 1.5, "gemini": 3}, "when_full": "queue",
+    }}));
+    let workers = bad.workers();
+    assert_eq!((workers.max_parallel.total, workers.when_full), (None, WhenFull::Refuse));
+    assert_eq!(workers.max_parallel.engines, [(EngineKind::Gemini, 3)], "what fits counts");
+    let warnings = bad.worker_warnings();
+    for part in ["max_parallel.total'", "max_parallel.clade'", "max_parallel.codex'", "when_full'"]
+    {
+        assert!(warnings.iter().any(|warning| warning.contains(part)), "{part}: {warnings:?}");
+    }
+    assert_eq!(warnings.len(), 4);
 }

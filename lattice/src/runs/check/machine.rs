@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit};
 
 use super::line::Line;
+use super::parallel::parallel;
 use crate::git::{command, repository};
 use crate::model::failure::Result;
 use crate::process::cgroup;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn machine(ctx: &Context, helpers: &mut dyn Helpers) -> Vec<Line> {
     let mut lines = vec![supervisor(ctx, helpers), git(ctx, helpers)];
     lines.extend(config(ctx));
+    lines.extend(parallel(ctx));
     lines.extend(file_system(ctx));
     let nesting = if ctx.depth == 0 {
         "outside of any run".to_owned()

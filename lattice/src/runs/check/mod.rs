@@ -4,6 +4,7 @@
 mod agent;
 mod line;
 mod machine;
+mod parallel;
 mod worker;
 
 pub use line::{Line, State};

@@ -191,6 +191,11 @@ impl Loop {
         self.settled.map(|(_, since)| since)
     }
 
+    /// Whether that is to wait for something that it has started.
+    pub(crate) fn waits(&self) -> bool {
+        self.follower.as_ref().is_some_and(Follower::waits)
+    }
+
     /// Whatever it prints from here on changes nothing.
     pub(crate) fn told(&mut self) -> Option<Told> {
         self.follower.take().map(Follower::finish)

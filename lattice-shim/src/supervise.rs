@@ -79,10 +79,11 @@ impl Shim<'_> {
 
     fn limits(&self, deadline: Instant, idle: Option<Duration>) -> Limits {
         let grace = Duration::from_millis(self.seat.spec.result_grace_ms);
+        let lingers = |since: Instant| if self.turns.waits() { deadline } else { since + grace };
         Limits {
             deadline,
             silent_until: idle.map(|idle| self.turns.last_output + idle),
-            lingers_until: self.turns.settled_since().map(|since| since + grace),
+            lingers_until: self.turns.settled_since().map(lingers),
         }
     }
 

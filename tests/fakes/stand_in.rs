@@ -36,6 +36,7 @@ const TOOLS: &[Tool] = &[
             "--session-id",
             "--model",
             "--permission-mode",
+            "--tools",
             "--allowedTools",
             "--max-turns",
             "--max-budget-usd",
@@ -59,14 +60,21 @@ const TOOLS: &[Tool] = &[
         subcommand: None,
         plain: &["--skip-trust", "-y", "--yolo"],
         valued: &["--approval-mode", "-o", "-m", "-p"],
-        complaint: ("Unknown argument: {}", 1),
+        complaint: (
+            "Unknown arguments: {}\nUsage: gemini [options] [command]\n\nOptions:\n  --raw-output  a risk if the model is untrusted",
+            1,
+        ),
     },
     Tool {
         name: "opencode",
         subcommand: Some("run"),
         plain: &["--auto"],
         valued: &["--format", "--dir", "-m"],
-        complaint: ("error: unknown argument {}", 1),
+        // It does not say it.
+        complaint: (
+            "opencode run [message..]\n\nOptions:\n  --auto  [boolean] [default: false]",
+            1,
+        ),
     },
 ];
 

@@ -48,17 +48,17 @@ fn usage_is_shown_and_summed() {
     let failed = sandbox.agent_ends("claude", "claude-budget", 1);
     assert_eq!(failed["type"], "process_failed");
     let shown = sandbox.lattice(["show", "LAT-1", "--json"]).run().ok().data();
-    let expected = json!({"runs": 2, "turns": 4, "input_tokens": 34408, "cached_input_tokens": 34008,
-                          "output_tokens": 64, "cost_usd": 0.0246});
+    let expected = json!({"runs": 2, "turns": 3, "input_tokens": 16500, "cached_input_tokens": 12000,
+                          "output_tokens": 120, "cost_usd": 0.0237});
     assert_eq!(shown["usage"], expected);
     let page = sandbox.lattice(["show", "LAT-1"]).run().ok().stdout;
-    let line = "\nUsage: 2 runs, 4 turns, 34k tokens in (34k cached), 64 out, $0.0246\n";
+    let line = "\nUsage: 2 runs, 3 turns, 16k tokens in (12k cached), 120 out, $0.0237\n";
     assert!(page.contains(line), "{page}");
     let run = failed["data"]["started_event_id"].as_str().unwrap();
     let shown = sandbox.lattice(["worker", "show", run, "--json"]).run().ok().data();
     assert_eq!(shown["usage"], failed["data"]["usage"]);
     let page = sandbox.lattice(["worker", "show", run]).run().ok().stdout;
-    assert!(page.contains("\n  usage: 2 turns, 17k tokens in (17k cached), 32 out, $0.0123, model claude-test-1, session 5f3c8f0e"), "{page}");
+    assert!(page.contains("\n  usage: 1 turn, 5.5k tokens in (4.0k cached), 40 out, $0.0079, model claude-opus-5-5, session 00000000-"), "{page}");
     assert!(page.contains("\n  class: budget\n"), "{page}");
 }
 
@@ -75,12 +75,8 @@ fn no_usage_is_not_zero_usage() {
 
 #[test]
 fn the_last_message_is_the_report_where_the_definition_says_so() {
-    for (engine, text) in [
-        ("claude", "The change is fine.\n\nNothing to add.\n"),
-        ("codex", "Reviewed: no remarks.\n"),
-        ("gemini", "No remarks.\n"),
-        ("opencode", "No remarks.\n"),
-    ] {
+    let text = "The change is fine.\n\nNothing to add.\n";
+    for engine in ["claude", "codex", "gemini", "opencode"] {
         let sandbox = Sandbox::new();
         sandbox.install(engine, &[&format!("cat={}", stream(&format!("{engine}-fine")))]);
         let keys = json!({"report_from": "final_message", "artifact_role": "review",
@@ -163,24 +159,49 @@ fn what_an_engine_says_while_it_is_being_ended_is_not_its_result() {
     assert_eq!((&end["data"]["lingered"], &end["data"]["exit_code"]), (&json!(true), &json!(0)));
 }
 
-/// A task in the background ends after the first result, and its turn is work like any other.
+/// A task in the background goes on behind the first result, and then there is a turn like any other.
 #[test]
 fn an_engine_that_goes_on_after_a_result_is_let_go_on() {
-    let sandbox = Sandbox::new();
     let text = fs::read_to_string(stream("claude-background")).unwrap();
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let (first, second) = (sandbox.base.join("first"), sandbox.base.join("second"));
-    fs::write(&first, lines[..3].concat()).unwrap();
-    fs::write(&second, lines[3..].concat()).unwrap();
-    let (first, second) = (format!("cat={}", first.display()), format!("cat={}", second.display()));
-    sandbox.install("claude", &[&first, "connect=busy", "wait", &second, "exit=0"]);
-    sandbox.agent("claude", &json!({"result_grace_seconds": 0.1}));
+    let result = lines.iter().position(|line| line.contains("\"type\":\"result\"")).unwrap();
+    for until in [result + 1, lines.len() - 1] {
+        let sandbox = Sandbox::new();
+        let (first, second) = (sandbox.base.join("first"), sandbox.base.join("second"));
+        fs::write(&first, lines[..until].concat()).unwrap();
+        fs::write(&second, lines[until..].concat()).unwrap();
+        let [first, second] = [first, second].map(|path| format!("cat={}", path.display()));
+        sandbox.install("claude", &[&first, "connect=busy", "wait", &second, "exit=0"]);
+        sandbox.agent("claude", &json!({"result_grace_seconds": 0.1}));
+        let run = sandbox.start("Agent");
+        let busy = sandbox.socket.peer("busy");
+        assert!(!busy.dies_within(Duration::from_secs(1)), "it works on in spite of its result");
+        busy.tell("go");
+        let end = run.ended();
+        assert_completed(&end);
+        let data = &end["data"];
+        assert_eq!(data.get("lingered"), None);
+        assert_eq!((&data["exit_code"], &data["usage"]["turns"]), (&json!(0), &json!(3)));
+    }
+}
+
+/// Such as a server that it has forgotten: then its time is up, and its result is one.
+#[test]
+fn an_engine_that_waits_behind_its_result_for_what_does_not_end_has_told_it() {
+    let sandbox = Sandbox::new();
+    let text = fs::read_to_string(stream("claude-lingering")).unwrap();
+    let result = text.find("\"type\":\"result\"").unwrap();
+    let until = result + text[result..].find('\n').unwrap() + 1;
+    let path = sandbox.base.join("waits");
+    fs::write(&path, &text[..until]).unwrap();
+    let steps = [&format!("cat={}", path.display()), "connect=main", "wait"];
+    sandbox.install("claude", &steps);
+    sandbox.agent("claude", &json!({"timeout_minutes": 0.06, "result_grace_seconds": 0.1}));
     let run = sandbox.start("Agent");
-    let busy = sandbox.socket.peer("busy");
-    assert!(!busy.dies_within(Duration::from_secs(1)), "it works on in spite of its result");
-    busy.tell("go");
+    let main = sandbox.socket.peer("main");
     let end = run.ended();
     assert_completed(&end);
-    assert_eq!(end["data"].get("lingered"), None);
-    assert_eq!((&end["data"]["exit_code"], &end["data"]["usage"]["turns"]), (&json!(0), &json!(4)));
+    assert!(main.is_dead());
+    assert_eq!(end["data"]["lingered"], true);
+    assert!(end["data"]["duration_seconds"].as_f64().unwrap() >= 3.6, "{end}");
 }

@@ -74,6 +74,8 @@ mod engines_each;
 mod engines_failed;
 /// Output of every size and shape, and memory.
 mod engines_output;
+/// The real agents, where somebody has installed them, against providers on this machine.
+mod engines_real;
 /// Prompts, and surroundings in which an agent would do nothing.
 mod engines_start;
 

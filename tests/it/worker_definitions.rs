@@ -94,7 +94,7 @@ fn a_new_worker_runs_as_it_is() {
     sandbox.install("codex", &[&format!("cat={}", crate::harness::engines::stream("codex-fine"))]);
     new(&["Ask", "--engine", "codex", "--model", "m"]).ok();
     sandbox.commit("Define them");
-    for (worker, words) in [("CountLines", "# Report"), ("Ask", "Reviewed: no remarks.")] {
+    for (worker, words) in [("CountLines", "# Report"), ("Ask", "The change is fine.")] {
         let end = sandbox.run_to_end(worker);
         assert_eq!(end["type"], "process_completed", "{end}");
         let id = end["data"]["artifact_id"].as_str().unwrap();

@@ -64,6 +64,11 @@ impl Follower {
         account.is_settled().then_some(account.records)
     }
 
+    /// Whether it stays on purpose behind its result.
+    pub fn waits(&self) -> bool {
+        self.evidence.account().waits
+    }
+
     pub fn finish(self) -> Told {
         Told { engine: self.preset.kind, account: self.evidence.finish() }
     }

@@ -17,6 +17,7 @@ pub mod namespace;
 pub mod normalize;
 pub mod peer;
 pub mod process;
+pub mod provider;
 pub mod random;
 pub mod run;
 pub mod sandbox;

@@ -64,7 +64,12 @@ impl Socket {
     /// The fake that says this name; waits for it.
     #[track_caller]
     pub fn peer(&self, name: &str) -> Peer {
-        let deadline = Instant::now() + SOON;
+        self.peer_within(name, SOON)
+    }
+
+    #[track_caller]
+    pub fn peer_within(&self, name: &str, limit: Duration) -> Peer {
+        let deadline = Instant::now() + limit;
         loop {
             self.accept();
             let mut early = self.early.borrow_mut();
@@ -75,7 +80,7 @@ impl Socket {
             let known: Vec<_> = early.iter().map(|peer| peer.name.as_str()).collect();
             assert!(
                 !left.is_zero(),
-                "no fake named {name} connected within {SOON:?}; others: {known:?}"
+                "no fake named {name} connected within {limit:?}; others: {known:?}"
             );
             self.readable(left);
         }

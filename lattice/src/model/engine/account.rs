@@ -14,6 +14,8 @@ pub struct Account {
     pub usage: Usage,
     /// The result record, unless work went on behind it.
     pub outcome: Option<Outcome>,
+    /// It waits for something that it has started itself, and may go on behind its result.
+    pub waits: bool,
     /// An error that the engine told of and has not got over.
     pub trouble: Option<Trouble>,
     /// Tools that it was not allowed to use, one name for each time.
@@ -21,8 +23,12 @@ pub struct Account {
     /// Its last message, where that was asked for.
     pub message: Option<String>,
     pub(super) wants_message: bool,
-    /// The last lines that were no records.
+    /// The last lines that were no records, since it was last at work.
     pub words: VecDeque<String>,
+    /// The first line of all, where that was no record.
+    pub opening: Option<String>,
+    /// It printed how it is to be called.
+    pub explained_itself: bool,
     /// How many records there were.
     pub records: u64,
 }
@@ -77,17 +83,18 @@ impl Account {
         for trouble in failure.into_iter().chain(&mut self.trouble) {
             trouble.words = each(&trouble.words);
         }
-        for text in self.denied.iter_mut().chain(&mut self.words) {
+        for text in self.denied.iter_mut().chain(&mut self.words).chain(&mut self.opening) {
             *text = each(text);
         }
         self.denied.retain(|name| !name.is_empty());
         self.words.retain(|line| !line.is_empty());
     }
 
-    /// A new turn has begun, or one goes on: a result before it was not the last one.
+    /// A new turn has begun, or one goes on: a result before it was not the last one, nor were its words.
     pub(super) fn at_work(&mut self) {
         self.outcome = None;
         self.trouble = None;
+        self.words.clear();
     }
 
     pub(super) fn succeeded(&mut self) {
@@ -123,13 +130,19 @@ impl Account {
 
     pub(super) fn note(&mut self, line: &str) {
         let line = line.trim();
-        if line.is_empty() {
+        // Traces of calls, as Node prints them, are longer than what they belong to, and say less.
+        if line.is_empty() || line.starts_with("at ") {
             return;
+        }
+        self.explained_itself |= line == "Options:" || line.starts_with("Usage:");
+        let line = cut(line, LONGEST_WORDS);
+        if self.records == 0 {
+            self.opening.get_or_insert_with(|| line.clone());
         }
         if self.words.len() == WORDS {
             self.words.pop_front();
         }
-        self.words.push_back(cut(line, LONGEST_WORDS));
+        self.words.push_back(line);
     }
 }
 

@@ -61,9 +61,10 @@ fn take(format: Records, account: &mut Account, line: &[u8]) {
     if let Some(at) = inside
         && records(format, account, &line[at..])
     {
-        account.note(&String::from_utf8_lossy(&line[..at]));
+        records::words(format, account, &String::from_utf8_lossy(&line[..at]));
     } else if !line.starts_with(b"{") {
-        account.note(&String::from_utf8_lossy(&line[..line.len().min(LONGEST_NOTE)]));
+        let line = &line[..line.len().min(LONGEST_NOTE)];
+        records::words(format, account, &String::from_utf8_lossy(line));
     }
 }
 

@@ -56,10 +56,14 @@ fn an_exit_of_zero_that_lies() {
     check(Claude, stream!("claude-denied"), CLEAN, denied);
     check(Codex, stream!("codex-denied"), CLEAN, denied);
     check(Gemini, stream!("gemini-denied"), CLEAN, denied);
+    check(Codex, stream!("codex-declined"), CLEAN, denied);
+    check(Gemini, stream!("gemini-mode"), CLEAN, denied);
     check(Opencode, stream!("opencode-denied"), CLEAN, denied);
+    check(Opencode, stream!("opencode-rule"), CLEAN, denied);
     let unknown = Some((Reason::EngineError, None));
     check(Claude, stream!("claude-interrupted"), CLEAN, unknown);
     check(Opencode, stream!("opencode-length"), CLEAN, unknown);
+    check(Opencode, stream!("opencode-model"), CLEAN, unknown);
     let nothing = Some((Reason::NoResult, None));
     check(Codex, stream!("codex-cut"), CLEAN, nothing);
     check(Gemini, stream!("gemini-cut"), CLEAN, nothing);
@@ -89,6 +93,7 @@ fn classes_from_records() {
     let cases: &[(EngineKind, &[u8], Class)] = &[
         (Claude, stream!("claude-auth"), Auth),
         (Claude, stream!("claude-401"), Auth),
+        (Claude, stream!("claude-402"), Budget),
         (Claude, stream!("claude-429"), RateLimit),
         (Claude, stream!("claude-529"), RateLimit),
         (Claude, stream!("claude-500"), Server),
@@ -98,6 +103,7 @@ fn classes_from_records() {
         (Claude, stream!("claude-turns"), Budget),
         (Claude, stream!("claude-long"), Context),
         (Codex, stream!("codex-401"), Auth),
+        (Codex, stream!("codex-auth"), Auth),
         (Codex, stream!("codex-429"), RateLimit),
         (Codex, stream!("codex-quota"), RateLimit),
         (Codex, stream!("codex-dropped"), Network),
@@ -107,13 +113,14 @@ fn classes_from_records() {
         (Gemini, stream!("gemini-429"), RateLimit),
         (Gemini, stream!("gemini-turns"), Budget),
         (Gemini, stream!("gemini-key"), Auth),
+        (Gemini, stream!("gemini-401"), Auth),
         (Gemini, stream!("gemini-403"), Auth),
         (Gemini, stream!("gemini-404"), Model),
         (Gemini, stream!("gemini-500"), Server),
         (Gemini, stream!("gemini-long"), Context),
         (Gemini, stream!("gemini-network"), Network),
         (Opencode, stream!("opencode-401"), Auth),
-        (Opencode, stream!("opencode-model"), Model),
+        (Opencode, stream!("opencode-404"), Model),
         (Opencode, stream!("opencode-402"), Budget),
         (Opencode, stream!("opencode-429"), RateLimit),
         (Opencode, stream!("opencode-500"), Server),
@@ -171,7 +178,7 @@ fn sentences_name_the_trouble_and_the_remedy() {
     );
     assert_eq!(
         sentence(EngineKind::Claude, stream!("claude-denied"), CLEAN),
-        "claude was not allowed to do its work: 2 tool calls denied, of Bash, Edit; \
+        "claude was not allowed to do its work: 1 tool call denied, of Bash; \
          allow it in `args`, or in its settings"
     );
     assert_eq!(
@@ -187,31 +194,52 @@ fn sentences_name_the_trouble_and_the_remedy() {
 #[test]
 fn what_was_used_and_said_last() {
     let usage = |kind, stream: &[u8]| account(kind, stream).usage.to_value().unwrap().to_string();
+    let id = "00000000-0000-4000-8000-000000000001";
     assert_eq!(
         usage(EngineKind::Claude, stream!("claude-fine")),
-        r#"{"cached_input_tokens":17004,"cost_usd":0.0123,"input_tokens":17204,"model":"claude-test-1","output_tokens":32,"session_id":"5f3c8f0e-1111-4222-8333-444455556666","turns":2}"#
+        format!(
+            r#"{{"cached_input_tokens":8000,"cost_usd":0.0158,"input_tokens":11000,"model":"claude-opus-5-5","output_tokens":80,"session_id":"{id}","turns":2}}"#
+        )
+    );
+    // Turns of all results, and tokens of all models, also where a limit has made the last ones 0.
+    assert_eq!(
+        usage(EngineKind::Claude, stream!("claude-background")),
+        format!(
+            r#"{{"cached_input_tokens":12000,"cost_usd":0.0237,"input_tokens":16500,"model":"claude-opus-5-5","output_tokens":120,"session_id":"{id}","turns":3}}"#
+        )
+    );
+    assert_eq!(
+        usage(EngineKind::Claude, stream!("claude-budget")),
+        format!(
+            r#"{{"cached_input_tokens":4000,"cost_usd":0.0079,"input_tokens":5500,"model":"claude-opus-5-5","output_tokens":40,"session_id":"{id}","turns":1}}"#
+        )
     );
     assert_eq!(
         usage(EngineKind::Codex, stream!("codex-fine")),
-        r#"{"cached_input_tokens":24448,"input_tokens":24763,"output_tokens":122,"session_id":"0199a213-81c0-7800-8aa1-bbab2a035a53","turns":1}"#
+        format!(
+            r#"{{"cached_input_tokens":8000,"input_tokens":11000,"output_tokens":80,"session_id":"{id}","turns":1}}"#
+        )
     );
     assert_eq!(
         usage(EngineKind::Gemini, stream!("gemini-fine")),
-        r#"{"cached_input_tokens":900,"input_tokens":1400,"model":"gemini-test-pro","output_tokens":100,"session_id":"b9e7a1d2-0000-4000-8000-000000000001"}"#
+        format!(
+            r#"{{"cached_input_tokens":8000,"input_tokens":11000,"model":"gemini-2.5-pro","output_tokens":80,"session_id":"{id}"}}"#
+        )
     );
     assert_eq!(
         usage(EngineKind::Opencode, stream!("opencode-fine")),
-        r#"{"cached_input_tokens":600,"cost_usd":0.003,"input_tokens":2000,"output_tokens":20,"session_id":"ses_0123456789","turns":2}"#
+        r#"{"cached_input_tokens":8000,"cost_usd":0.0102,"input_tokens":11000,"output_tokens":80,"session_id":"ses_0000000001","turns":2}"#
     );
-    let message = |kind, stream: &[u8]| account(kind, stream).message.unwrap();
-    assert_eq!(
-        message(EngineKind::Claude, stream!("claude-fine")),
-        "The change is fine.\n\nNothing to add."
-    );
-    assert_eq!(message(EngineKind::Claude, stream!("claude-background")), "Done now.");
-    assert_eq!(message(EngineKind::Codex, stream!("codex-fine")), "Reviewed: no remarks.");
-    assert_eq!(message(EngineKind::Gemini, stream!("gemini-fine")), "No remarks.\n");
-    assert_eq!(message(EngineKind::Opencode, stream!("opencode-fine")), "No remarks.");
+    for (kind, stream) in [
+        (EngineKind::Claude, &stream!("claude-fine")[..]),
+        (EngineKind::Claude, stream!("claude-background")),
+        (EngineKind::Codex, stream!("codex-fine")),
+        (EngineKind::Gemini, stream!("gemini-fine")),
+        (EngineKind::Opencode, stream!("opencode-fine")),
+    ] {
+        let message = account(kind, stream).message.unwrap();
+        assert_eq!(message, "The change is fine.\n\nNothing to add.", "{kind:?}");
+    }
 }
 
 #[test]
@@ -231,7 +259,8 @@ fn a_stream_means_the_same_wherever_it_is_cut_and_whatever_is_between_its_lines(
         (noisy.usage, noisy.outcome, noisy.message),
         (expected.usage, expected.outcome, expected.message)
     );
-    assert_eq!(noisy.words.len(), 12);
+    // Only those since the last step began.
+    assert_eq!(noisy.words, ["warning: \u{fffd}", "noise"].repeat(3));
 }
 
 #[test]
@@ -247,12 +276,47 @@ fn invalid_utf_8_in_a_record_does_not_lose_it() {
 
 #[test]
 fn a_result_is_not_the_last_word_while_work_goes_on() {
-    let lines: Vec<&[u8]> =
-        stream!("claude-background").split_inclusive(|byte| *byte == b'\n').collect();
-    let settled: Vec<bool> = (1..=lines.len())
-        .map(|count| account(EngineKind::Claude, &lines[..count].concat()).is_settled())
+    let whole: &[u8] = stream!("claude-background");
+    let results: Vec<_> = (0..whole.len())
+        .filter(|at| whole[..*at].ends_with(b"\n"))
+        .map(|end| account(EngineKind::Claude, &whole[..end]))
+        .map(|account| (account.is_settled(), account.waits))
         .collect();
-    assert_eq!(settled, [false, true, false, false, true]);
+    let mut steps = results.clone();
+    steps.dedup();
+    // At work, then with a task in the background, a result, no task any more, and at work again.
+    let expected = [(false, false), (false, true), (true, true), (true, false), (false, false)];
+    assert_eq!(steps, expected);
+    let end = account(EngineKind::Claude, whole);
+    assert!(end.is_settled() && !end.waits);
+}
+
+/// An agent that answers with its help was called wrongly, whatever else it speaks of there.
+#[test]
+fn help_is_no_work() {
+    let flags = Some((Reason::Exited, Some(Class::BadFlags)));
+    check(EngineKind::Gemini, stream!("gemini-flags"), exited(1), flags);
+    check(EngineKind::Opencode, stream!("opencode-flags"), exited(1), flags);
+    let said = |kind, stream: &[u8]| {
+        verdict::of(preset::preset(kind), &account(kind, stream), exited(1), false)
+            .unwrap()
+            .sentence
+    };
+    let sentence = said(EngineKind::Gemini, stream!("gemini-flags"));
+    assert!(sentence.contains(": Unknown arguments: full-auto, fullAuto; "), "{sentence}");
+    let sentence = said(EngineKind::Opencode, stream!("opencode-flags"));
+    assert!(sentence.contains(": it answered with its help; "), "{sentence}");
+}
+
+/// It tells that on standard error, with traces that are longer than all that is kept of words.
+#[test]
+fn what_an_agent_was_waiting_for() {
+    let waiting = account(EngineKind::Gemini, stream!("gemini-retries"));
+    let trouble = verdict::last_trouble(&waiting).unwrap();
+    assert!(trouble.starts_with("Attempt 3 failed with status 429."), "{trouble}");
+    let offline = account(EngineKind::Codex, stream!("codex-offline"));
+    let trouble = verdict::last_trouble(&offline).unwrap();
+    assert!(trouble.contains("waiting for network"), "{trouble}");
 }
 
 fn definition(keys: &str) -> Definition {

@@ -41,17 +41,26 @@ pub fn of(preset: &Preset, account: &Account, exit: Exit, lingered: bool) -> Opt
 
 /// The last error that it told of and did not get over, for the sentence of an end that others have decided.
 pub fn last_trouble(account: &Account) -> Option<&str> {
-    account.trouble.as_ref().map(|trouble| trouble.words.as_str())
+    let told = account.trouble.as_ref().map(|trouble| trouble.words.as_str());
+    told.or_else(|| spoken(account).map(|(_, line)| line))
+}
+
+/// The last of its last words that are known to mean something.
+fn spoken(account: &Account) -> Option<(Class, &str)> {
+    account.words.iter().rev().find_map(|line| Some((Class::of_words(line)?, line.as_str())))
 }
 
 /// It died, gave up, or fell silent: its last words may say why.
 fn without_result(preset: &Preset, account: &Account, exit: Exit) -> Verdict {
+    let reason = if exit.code == Some(0) { Reason::NoResult } else { exit.reason() };
+    if let Some(complaint) = misunderstanding(account, exit) {
+        let class = Some(Class::BadFlags);
+        return Verdict { reason, class, sentence: sentence(preset, class, &complaint) };
+    }
     let by_exit =
         preset.exits.iter().find(|(code, _)| exit.code == Some(*code)).map(|found| found.1);
-    let spoken = account.words.iter().rev().find_map(|line| Some((Class::of_words(line)?, line)));
     let by_trouble = account.trouble.as_ref().map(|trouble| (Class::of_trouble(trouble), trouble));
-    let reason = if exit.code == Some(0) { Reason::NoResult } else { exit.reason() };
-    let (class, trouble) = match (by_exit, by_trouble, spoken) {
+    let (class, trouble) = match (by_exit, by_trouble, spoken(account)) {
         (known, Some((class, trouble)), _) => (known.or(class), trouble.clone()),
         (known, None, Some((class, line))) => (known.or(Some(class)), Trouble::new(line)),
         (known, None, None) => (known, Trouble::new(&last_error(account))),
@@ -63,6 +72,18 @@ fn without_result(preset: &Preset, account: &Account, exit: Exit) -> Verdict {
         fit(&head, &trouble.words, "see its log")
     };
     Verdict { reason, class, sentence }
+}
+
+/// Who is told how to call it was not understood. Some say before it what they did not understand, some nothing; what
+/// the help goes on to speak of is no trouble.
+fn misunderstanding(account: &Account, exit: Exit) -> Option<Trouble> {
+    let failed = exit.code.is_some_and(|code| code != 0);
+    if account.records > 0 || !account.explained_itself || !failed {
+        return None;
+    }
+    let complaint = account.opening.as_deref();
+    let complaint = complaint.filter(|line| Class::of_words(line) == Some(Class::BadFlags));
+    Some(Trouble::new(complaint.unwrap_or("it answered with its help")))
 }
 
 /// The line that calls itself an error, else the last one.

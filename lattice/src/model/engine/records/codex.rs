@@ -55,6 +55,14 @@ fn item(account: &mut Account, item: &Value) {
     }
 }
 
+/// What it refuses because there is nobody to ask stands in no record, but in its own log, on standard error:
+/// `… ERROR codex_core::tools::router: error=approval policy is Never; reject command — …`.
+pub(super) fn words(account: &mut Account, line: &str) {
+    if line.contains("codex_core::tools::router") && line.contains("reject") {
+        account.deny("a command that needs approval");
+    }
+}
+
 /// The status of HTTP stands in the words: `unexpected status 401 Unauthorized: …`.
 fn trouble(message: &Value) -> Trouble {
     let words = message.as_str().unwrap_or("no words");

@@ -32,3 +32,11 @@ pub(in crate::model::engine) fn take(
         Records::Opencode => opencode::take(account, kind, record),
     }
 }
+
+/// A line that is no record.
+pub(in crate::model::engine) fn words(format: Records, account: &mut Account, line: &str) {
+    if format == Records::Codex {
+        codex::words(account, line);
+    }
+    account.note(line);
+}

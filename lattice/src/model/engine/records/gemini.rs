@@ -45,28 +45,36 @@ fn tool_result(account: &mut Account, record: &Value) {
         let text = text.to_lowercase();
         text.contains("policy") || text.contains("denied by") || text.contains("not allowed")
     };
-    if record["status"] == "error" && told.iter().filter_map(|text| text.as_str()).any(is_denial) {
+    let is_denied = told.iter().filter_map(|text| text.as_str()).any(is_denial)
+        || error["type"] == "tool_not_registered" && BY_MODE.contains(&tool(record));
+    if record["status"] == "error" && is_denied {
         account.deny(tool(record));
     }
 }
 
-/// `NAME-TIME-RANDOM` or `NAME_TIME_NUMBER`; the name alone where it can be told.
+/// Tools that are always there, but for an approval mode that does not offer them without somebody to ask.
+const BY_MODE: &[&str] = &["run_shell_command", "write_file", "replace"];
+
+/// `NAME-TIME-RANDOM`, `NAME_TIME_NUMBER` or `NAME__NAME_TIME_NUMBER`; the name alone where it can be told.
 fn tool(record: &Value) -> &str {
     let id = record["tool_id"].as_str().unwrap_or("a tool");
-    id.find(|c: char| c.is_ascii_digit()).map_or(id, |at| id[..at].trim_end_matches(['-', '_']))
+    let name = id
+        .find(|c: char| c.is_ascii_digit())
+        .map_or(id, |at| id[..at].trim_end_matches(['-', '_']));
+    name.split_once("__").filter(|(name, again)| name == again).map_or(name, |(name, _)| name)
 }
 
+/// What the provider answered is repeated as it came: `[API Error: {"error":{"code":500,"message":"…"}}]`.
 fn trouble(record: &Value) -> Trouble {
     let words = record["message"].as_str().unwrap_or("no words");
-    Trouble::new(words).code(record["type"].as_str()).status(status(words))
+    let answer = answer(words).unwrap_or_default();
+    let told = answer["error"]["message"].as_str().unwrap_or(words);
+    Trouble::new(told).code(record["type"].as_str()).status(answer["error"]["code"].as_u64())
 }
 
-/// The status of HTTP is in what the provider answered, which is repeated as it came: `{"error":{"code":500,…`.
-fn status(words: &str) -> Option<u64> {
-    let (_, rest) = words.split_once("\"code\":")?;
-    let rest = rest.trim_start();
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..end].parse().ok()
+fn answer(words: &str) -> Option<Value> {
+    let inside = words.get(words.find('{')?..=words.rfind('}')?)?;
+    serde_json::from_str(inside).ok()
 }
 
 fn result(account: &mut Account, record: &Value) {

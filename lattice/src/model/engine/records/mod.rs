@@ -8,4 +8,4 @@ mod fields;
 mod gemini;
 mod opencode;
 
-pub(super) use dispatch::{counts, take};
+pub(super) use dispatch::{counts, take, words};

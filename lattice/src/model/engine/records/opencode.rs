@@ -32,10 +32,22 @@ fn tool(account: &mut Account, part: &Value) {
     account.at_work();
     let state = &part["state"];
     let error = state["error"].as_str().unwrap_or_default().to_lowercase();
-    if state["status"] == "error" && (error.contains("permission") || error.contains("rejected")) {
-        account.deny(part["tool"].as_str().unwrap_or("a tool"));
+    let name = part["tool"].as_str().unwrap_or("a tool");
+    let is_denial = |word| error.contains(word);
+    if state["status"] == "error"
+        && ["permission", "rejected", "prevents you"].iter().any(is_denial)
+    {
+        account.deny(name);
+    }
+    // A call of what is not there becomes a call of this one.
+    let missing = state["input"]["tool"].as_str().filter(|_| name == "invalid").unwrap_or_default();
+    if BY_RULE.contains(&missing) {
+        account.deny(missing);
     }
 }
+
+/// Tools that are always there, but for a rule that denies them altogether.
+const BY_RULE: &[&str] = &["bash", "edit", "write"];
 
 fn step(account: &mut Account, part: &Value) {
     let (usage, tokens) = (&mut account.usage, &part["tokens"]);

@@ -200,6 +200,8 @@ mod upgrade;
 mod worker_check;
 /// `worker schema`, `new` and `add`.
 mod worker_definitions;
+/// `worker verdict`, and what scripts tell of agents that they ask.
+mod worker_verdict;
 
 /// Ctrl-Z, `fg`, and windows that change.
 mod terminal_jobs;

@@ -20,11 +20,30 @@ fn project(worker: &str) -> Sandbox {
 fn answering(sandbox: &Sandbox, engine: &str, more: &str) {
     let script = format!(
         "prompt=$(cat {}/{engine}.$$.prompt); part=$(sed -n 's/^# Your part: //p' <<<\"$prompt\"); \
-         echo \"[$part] $(git rev-parse HEAD)\" >> {}; {more} echo \"$part by {engine}.\"",
+         echo \"[$part] $(git rev-parse HEAD)\" >> {}; {more} answer=\"$part by {engine}.\"; {}",
         sandbox.bin().display(),
         sandbox.base.join("parts").display(),
+        records(engine),
     );
     sandbox.install(engine, &["exec=bash", "-c", &script]);
+}
+
+/// Prints `$answer` as the agent does.
+fn records(engine: &str) -> &'static str {
+    match engine {
+        "claude" => {
+            r#"printf '{"type":"result","subtype":"success","is_error":false,"session_id":"s","num_turns":2,"total_cost_usd":0.25,"usage":{"input_tokens":100,"output_tokens":10},"result":"%s"}\n' "$answer""#
+        }
+        "codex" => {
+            r#"printf '{"type":"thread.started","thread_id":"t"}\n{"type":"turn.started"}\n{"type":"item.completed","item":{"type":"agent_message","text":"%s"}}\n{"type":"turn.completed","usage":{"input_tokens":50,"cached_input_tokens":40,"output_tokens":5}}\n' "$answer""#
+        }
+        "gemini" => {
+            r#"printf '{"type":"init","session_id":"g","model":"m"}\n{"type":"message","role":"assistant","content":"%s"}\n{"type":"result","status":"success","stats":{"input_tokens":30,"output_tokens":3}}\n' "$answer""#
+        }
+        _ => {
+            r#"printf '{"type":"text","sessionID":"o","part":{"text":"%s"}}\n{"type":"step_finish","sessionID":"o","part":{"reason":"stop","cost":0.5,"tokens":{"input":20,"output":2}}}\n' "$answer""#
+        }
+    }
 }
 
 /// What was asked of whom, in the order of the alphabet.
@@ -74,7 +93,8 @@ fn a_panel_makes_one_review_of_several() {
     let sandbox = project("CodeReviewHeavy");
     answering(&sandbox, "claude", "");
     answering(&sandbox, "codex", "");
-    let (_, report) = reviewed(&sandbox, "CodeReviewHeavy", "Review by a panel: ");
+    let (end, report) = reviewed(&sandbox, "CodeReviewHeavy", "Review by a panel: ");
+    assert_used_by_a_panel(&sandbox, &end);
     assert!(report.starts_with("one review out of several by claude.\n"), "{report}");
     assert!(report.contains("4 of 4 reviews came about."), "{report}");
     let expected = [
@@ -95,6 +115,39 @@ fn a_panel_makes_one_review_of_several() {
     }
     let (base, head) = (sandbox.git(["rev-parse", "HEAD^"]), sandbox.git(["rev-parse", "HEAD"]));
     assert!(asked.contains(&format!("`git diff {base} {head}`")), "{asked}");
+}
+
+/// Each agent's own, and the sum of it: for the run, and for its task.
+#[track_caller]
+fn assert_used_by_a_panel(sandbox: &Sandbox, end: &Value) {
+    let usage = &end["data"]["usage"];
+    let sum = json!([8, 400, 80, 40, 0.75]);
+    let keys = ["turns", "input_tokens", "cached_input_tokens", "output_tokens", "cost_usd"];
+    assert_eq!(json!(keys.map(|key| &usage[key])), sum, "{usage}");
+    let mut agents: Vec<String> = usage["agents"].as_array().unwrap().iter().map(name).collect();
+    agents.sort();
+    let expected = [
+        "claude:critical s",
+        "claude:standard s",
+        "claude:synthesis s",
+        "codex:critical t",
+        "codex:standard t",
+    ];
+    assert_eq!(agents, expected, "{usage}");
+    let shown = sandbox.lattice(["show", "LAT-1", "--json"]).run().ok().data();
+    assert_eq!(json!(keys.map(|key| &shown["usage"][key])), sum, "{shown}");
+    let page = sandbox.lattice(["show", "LAT-1"]).run().ok().stdout;
+    assert!(
+        page.contains("\nUsage: 1 run, 8 turns, 400 tokens in (80 cached), 40 out, $0.7500\n"),
+        "{page}"
+    );
+    let run = end["data"]["started_event_id"].as_str().unwrap();
+    let page = sandbox.lattice(["worker", "show", run]).run().ok().stdout;
+    assert!(page.contains("$0.7500, of 5 agents, of which 3 told what they cost\n"), "{page}");
+}
+
+fn name(agent: &Value) -> String {
+    format!("{} {}", agent["agent"].as_str().unwrap(), agent["session_id"].as_str().unwrap())
 }
 
 #[test]
@@ -124,7 +177,8 @@ fn reviewers_that_fail_are_named_and_the_others_count() {
         "codex",
         "case $part in *critical*) echo quota exceeded >&2; exit 3;; esac;",
     );
-    let (_, report) = reviewed(&sandbox, "CodeReviewHeavy", "Review by a panel: ");
+    let (end, report) = reviewed(&sandbox, "CodeReviewHeavy", "Review by a panel: ");
+    assert_eq!(end["data"]["usage"]["agents"].as_array().unwrap().len(), 3, "{end}");
     assert!(report.starts_with("one review out of several by codex.\n"), "{report}");
     assert!(
         report.contains("2 of 4 reviews came about.\n\n- claude:standard: answered\n"),
@@ -132,12 +186,14 @@ fn reviewers_that_fail_are_named_and_the_others_count() {
     );
     assert!(
         report.contains(
-            "- claude:critical: **failed**: agent: claude exited with 0 and said nothing"
+            "- claude:critical: **failed**: Error: claude left no result record and exited 0"
         ),
         "{report}"
     );
     assert!(
-        report.contains("- codex:critical: **failed**: quota exceeded agent: codex exited with 3"),
+        report.contains(
+            "- codex:critical: **failed**: Error: codex was told to come back later: quota exceeded; wait"
+        ),
         "{report}"
     );
     assert!(report.ends_with("- synthesis: codex\n"), "{report}");
@@ -172,6 +228,7 @@ fn a_panel_of_which_nobody_answers_fails() {
         (&json!(1), None),
         "{end}"
     );
+    assert_eq!(end["data"].get("usage"), None, "nobody has told anything: {end}");
     assert!(run.log().contains("no review came about"), "{}", run.log());
     sandbox.assert_clean();
 }
@@ -234,7 +291,38 @@ fn fixes_are_refused_outside_of_a_worktree() {
     assert!(printed.contains("is it correct? by claude."), "{printed}");
 }
 
-/// The helper's flags are those of Lattice's own table, but for what asks for machine-readable output.
+/// An agent says itself that it failed, whatever it exits with, and what it has used until then counts.
+#[test]
+fn an_agent_of_a_panel_is_judged_by_its_records() {
+    let sandbox = project("CodeReviewHeavy");
+    answering(&sandbox, "claude", "case $part in one*) ;; *) sleep 0;; esac;");
+    sandbox.install("codex", &[&format!("cat={}", stream("codex-401")), "exit=0"]);
+    let denied = format!("cat={}", stream("claude-denied"));
+    let (_, report) = reviewed(&sandbox, "CodeReviewHeavy", "Review by a panel: ");
+    assert!(
+        report.contains("- codex:standard: **failed**: Error: codex could not sign in (HTTP 401)"),
+        "{report}"
+    );
+    assert!(report.contains("2 of 4 reviews came about."), "{report}");
+    sandbox.install("claude", &[&denied]);
+    let run = sandbox.start("CodeReviewHeavy");
+    let end = run.ended();
+    assert_eq!(
+        (&end["type"], &end["data"]["exit_code"]),
+        (&json!("process_failed"), &json!(1)),
+        "{end}"
+    );
+    assert!(
+        run.log().contains("2 tool calls denied") || run.log().contains("1 tool call denied"),
+        "{}",
+        run.log()
+    );
+    let agents = end["data"]["usage"]["agents"].as_array().unwrap();
+    assert_eq!(agents.len(), 4, "{end}");
+    assert!(end["data"]["usage"]["cost_usd"].as_f64().unwrap() > 0.0, "{end}");
+}
+
+/// The helper's flags are those of Lattice's own table, but for the session, which is the run's.
 #[test]
 fn the_helper_calls_agents_as_lattice_does() {
     for engine in ["claude", "codex", "gemini", "opencode"] {
@@ -247,9 +335,7 @@ fn the_helper_calls_agents_as_lattice_does() {
         sandbox.agent(engine, &json!({}));
         sandbox.run_to_end("Agent");
         let ours = flags(&sandbox.seen(engine)["argv"]);
-        let of_output = ["--verbose", "--session-id", "--json", "--format"];
-        let ours: Vec<String> =
-            ours.into_iter().filter(|flag| !of_output.contains(&flag.as_str())).collect();
+        let ours: Vec<String> = ours.into_iter().filter(|flag| flag != "--session-id").collect();
         assert_eq!(by_hand, ours, "{engine}");
     }
 }

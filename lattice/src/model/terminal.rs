@@ -9,6 +9,7 @@ use super::ids::{ArtifactId, EventId, TaskId};
 use super::outcome::{Conclusion, EndedBy, Facts, Reason, Survivors};
 use super::run::Spec;
 use super::suspect::Suspect;
+use super::usage::Share;
 use super::words::{Outcome, UNKNOWN_ERROR, Words};
 
 /// `process_started`: its ID is the run's.
@@ -52,6 +53,8 @@ pub struct Remains {
     pub log_tail: Option<String>,
     /// What the run said of itself, masked.
     pub words: Option<Words>,
+    /// Of agents that the worker asked by itself.
+    pub shares: Vec<Share>,
     pub wall_seconds: Option<f64>,
 }
 
@@ -137,13 +140,13 @@ pub fn terminal(
     if facts.lingered {
         put("lingered", json!(true));
     }
-    if let Some(told) = &facts.told {
-        if let Some(usage) = told.account.usage.to_value() {
-            put("usage", usage);
-        }
-        if !told.account.denied.is_empty() {
-            put("denied", json!(told.account.denied));
-        }
+    let account = facts.told.as_ref().map(|told| &told.account);
+    let own = account.map(|account| account.usage.clone()).unwrap_or_default();
+    if let Some(usage) = own.with(&remains.shares) {
+        put("usage", usage);
+    }
+    if let Some(account) = account.filter(|account| !account.denied.is_empty()) {
+        put("denied", json!(account.denied));
     }
     if let Some(tail) = remains.log_tail.as_ref().filter(|_| !conclusion.completed) {
         put("log_tail", json!(tail));

@@ -31,8 +31,20 @@ pub(crate) fn of_run(usage: &Value) -> String {
     let name = |key: &str, what: &str| {
         usage[key].as_str().map(|name| format!("{what} {}", one_line(name)))
     };
-    let names = name("model", "model").into_iter().chain(name("session_id", "session"));
-    join(counts.words().chain(names))
+    let names = [name("model", "model"), name("session_id", "session"), agents(usage)];
+    join(counts.words().chain(names.into_iter().flatten()))
+}
+
+/// `of 6 agents, of which 2 told what they cost`
+fn agents(usage: &Value) -> Option<String> {
+    let listed = usage["agents"].as_array()?;
+    let all = listed.len() as u64 + usage["agents_unlisted"].as_u64().unwrap_or_default();
+    let with_cost = listed.iter().filter(|agent| !agent["cost_usd"].is_null()).count();
+    let agents = if all == 1 { "agent" } else { "agents" };
+    let silent = with_cost > 0 && with_cost < listed.len();
+    let cost =
+        if silent { format!(", of which {with_cost} told what they cost") } else { String::new() };
+    Some(format!("of {all} {agents}{cost}"))
 }
 
 struct Counts {
@@ -90,5 +102,11 @@ mod tests {
         assert_eq!(total(&Total { runs: 1, ..Total::default() }), "1 run");
         let usage = serde_json::json!({"session_id": "s", "output_tokens": 5});
         assert_eq!(of_run(&usage), "5 out, session s");
+        let agent = serde_json::json!({"output_tokens": 5});
+        let mut usage = serde_json::json!({"output_tokens": 10, "agents": [agent, agent]});
+        assert_eq!(of_run(&usage), "10 out, of 2 agents");
+        usage["agents"][1]["cost_usd"] = 0.5.into();
+        usage["agents_unlisted"] = 3.into();
+        assert_eq!(of_run(&usage), "10 out, of 5 agents, of which 1 told what they cost");
     }
 }

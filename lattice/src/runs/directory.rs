@@ -118,6 +118,11 @@ impl RunDir {
         self.work().join("report")
     }
 
+    /// Where the worker tells what agents have used that it asks by itself.
+    pub fn usage(&self) -> PathBuf {
+        self.work().join("usage")
+    }
+
     /// What the engine is asked to do, with its placeholders filled in.
     pub fn prompt(&self) -> PathBuf {
         self.work().join("prompt")

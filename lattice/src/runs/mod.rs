@@ -35,6 +35,7 @@ pub mod store;
 pub mod surroundings;
 pub mod task_runs;
 mod untrusted;
+pub mod used;
 pub mod wait;
 pub mod work;
 pub mod writable;

@@ -44,6 +44,7 @@ pub fn names(
         ("LATTICE_ACTOR", "who its events are by"),
         ("LATTICE_WORKER", "the worker's name"),
         ("LATTICE_REPORT", "where to write the report"),
+        ("LATTICE_USAGE", "where to tell what agents have used that it asks"),
         ("TMPDIR", "a directory of the run, gone afterwards"),
         (DEPTH, "how many runs deep it is"),
         ("PWD", "the directory that it works in"),
@@ -77,6 +78,7 @@ pub fn added(spec: &Spec, run: &RunDir) -> Vec<(String, OsString)> {
         text("LATTICE_ACTOR", &spec.actor),
         text("LATTICE_WORKER", &spec.worker),
         ("LATTICE_REPORT".to_owned(), run.report().into_os_string()),
+        ("LATTICE_USAGE".to_owned(), run.usage().into_os_string()),
         ("TMPDIR".to_owned(), run.work().join("tmp").into_os_string()),
         text(DEPTH, &spec.depth.to_string()),
         // The caller's is another directory, and some engines believe it.

@@ -6,7 +6,7 @@ use lattice::model::failure::Result;
 
 use super::{
     add, apply, check, complete, diff, env, fail, list, logs, new, prune, ps, reap, refs, rerun,
-    run, schema, show, stop, wait,
+    run, schema, show, stop, verdict, wait,
 };
 use crate::cli::session::Session;
 
@@ -25,6 +25,7 @@ pub(crate) enum WorkerCommand {
     Check(check::CheckArgs),
     Env(env::EnvArgs),
     Schema(schema::SchemaArgs),
+    Verdict(verdict::VerdictArgs),
     Ps(ps::PsArgs),
     Show(show::ShowArgs),
     Logs(logs::LogsArgs),
@@ -75,6 +76,7 @@ pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
         WorkerCommand::Add(args) => add::add(session, &args),
         WorkerCommand::Check(args) => check::check(session, &args),
         WorkerCommand::Env(args) => env::env(session, &args),
+        WorkerCommand::Verdict(args) => verdict::verdict(session, &args),
         WorkerCommand::Schema(args) => schema::schema(session, &args),
     }
 }

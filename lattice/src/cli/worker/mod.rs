@@ -25,5 +25,6 @@ mod schema;
 mod show;
 mod stop;
 mod tail;
+mod verdict;
 mod wait;
 mod watch;

@@ -22,6 +22,7 @@ const OF_A_RUN: &[&str] = &[
     "LATTICE_DIR",
     "LATTICE_WORKTREE",
     "LATTICE_REPORT",
+    "LATTICE_USAGE",
     "LATTICE_WORKER",
     "LATTICE_COMMIT_SHA",
 ];

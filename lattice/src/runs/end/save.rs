@@ -20,7 +20,7 @@ use crate::model::words::Words;
 use crate::process::{pipe, sparse};
 use crate::runs::directory::RunDir;
 use crate::runs::examine::is_missing;
-use crate::runs::{allowance, reported, secrets, untrusted};
+use crate::runs::{allowance, reported, secrets, untrusted, used};
 use crate::storage::artifact::{self, NewArtifact};
 use crate::storage::{delete, owner, replace};
 
@@ -33,7 +33,9 @@ const TAIL_WINDOW: u64 = 64 * 1024;
 
 pub(super) fn remains(end: &End<'_>, facts: &Facts, hands: &mut dyn Hands) -> Remains {
     let words = close_box(end);
-    let mut remains = Remains { wall_seconds: wall_seconds(end), words, ..Remains::default() };
+    let shares = used::told(end.run, end.mask);
+    let mut remains =
+        Remains { wall_seconds: wall_seconds(end), words, shares, ..Remains::default() };
     worktree_work(end, facts, hands, &mut remains);
     report(end, facts, &mut remains);
     let log = end.layout.dir.join(&end.spec.log_path);

@@ -4,6 +4,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::harness::binaries;
+use crate::harness::engines::stream;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::strace;
 use crate::harness::waiting::skipped;
@@ -240,4 +241,35 @@ fn a_sandbox_needs_a_worktree() {
     );
     let listed = sandbox.lattice(["worker", "list"]).run().ok().stdout;
     assert!(listed.contains("sandbox: needs \"worktree\": true; sandbox_write: "), "{listed}");
+}
+
+/// It would end at once. What its definition lists is enough, and so is a directory above.
+#[test]
+fn an_agent_that_could_not_keep_its_state_is_refused_with_what_to_list() {
+    let sandbox = Sandbox::new();
+    let fine = format!("cat={}", stream("codex-fine"));
+    sandbox.install("codex", &[&fine]);
+    let home = sandbox.base.join("home");
+    sandbox.agent("codex", &json!({"sandbox": "worktree"}));
+    let error = sandbox
+        .lattice(["worker", "run", "Agent", "LAT-1", "--json"])
+        .run()
+        .refused(1, "INVALID_DEFINITION");
+    let place = format!("\"{}/.codex\"", home.display());
+    assert_eq!(error["message"], format!("codex does not begin where it cannot write {place}"));
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains(&format!("\"sandbox_write\": [{place}]")), "{hint}");
+    let page = sandbox.lattice(["worker", "check", "Agent"]).run().stdout;
+    assert!(page.contains("codex does not begin where it cannot write"), "{page}");
+    fs::create_dir_all(home.join(".codex")).unwrap();
+    for (listed, variable) in [("~/.codex", "~/.codex"), ("~", "~/.codex"), ("~/other", "~/other")]
+    {
+        fs::create_dir_all(home.join("other")).unwrap();
+        sandbox.agent("codex", &json!({"sandbox": "worktree", "sandbox_write": [listed]}));
+        let call = sandbox.lattice(["worker", "run", "Agent", "LAT-1", "--dry-run", "--json"]);
+        let variable = variable.replace('~', &home.display().to_string());
+        let planned = call.env("CODEX_HOME", variable).run().json();
+        let message = planned["error"]["message"].as_str().unwrap_or_default();
+        assert!(planned["ok"] == true || message.contains("this kernel makes none"), "{planned}");
+    }
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use super::context::Context;
 use super::directory::RunDir;
 use super::start::variable;
+use super::surroundings;
 use crate::git::worktree;
 use crate::model::definition::{Definition, Sandbox};
+use crate::model::engine::preset;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::run::{SandboxSpec, Spec};
-use crate::process::landlock;
+use crate::process::{env, landlock};
 
 /// What a definition asks for, if this machine can do it.
 pub(super) fn wanted(
@@ -20,8 +22,9 @@ pub(super) fn wanted(
     if definition.sandbox == Sandbox::None {
         return Ok(None);
     }
-    let write =
+    let write: Vec<PathBuf> =
         definition.sandbox_write.iter().map(|path| found(ctx, path)).collect::<Result<_>>()?;
+    state(ctx, definition, &write)?;
     let missing = match available(&definition.name) {
         Ok(()) => false,
         Err(failure) if definition.sandbox_required => return Err(failure),
@@ -40,6 +43,32 @@ pub(super) fn available(worker: &str) -> Result<()> {
             "use Linux 6.2 or later with Landlock, or set \"sandbox_required\": false to run it without",
         )
     })
+}
+
+/// An agent that cannot write what it keeps of itself ends at once, and with less to say. What is called in its place
+/// may have arranged that.
+fn state(ctx: &Context, definition: &Definition, write: &[PathBuf]) -> Result<()> {
+    if definition.command.is_some() {
+        return Ok(());
+    }
+    let env = env::engine_env(&ctx.caller_env, &surroundings::rules_of(definition), &[]);
+    let value = |name: &str| {
+        env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    };
+    let preset = preset::preset(definition.engine);
+    let is_covered = |place: &PathBuf| write.iter().any(|path| place.starts_with(path));
+    let places = preset.state.iter().filter_map(|place| place.find(value));
+    let places: Vec<String> = places
+        .filter(|place| !is_covered(place))
+        .map(|place| format!("\"{}\"", place.display()))
+        .collect();
+    if places.is_empty() {
+        return Ok(());
+    }
+    let (name, places) = (preset.kind.name(), places.join(", "));
+    let message = format!("{name} does not begin where it cannot write {places}");
+    Err(Failure::new(Code::InvalidDefinition, message)
+        .hint(format!("with \"sandbox_write\": [{places}] in the definition, and these made")))
 }
 
 /// `~` is the caller's home.

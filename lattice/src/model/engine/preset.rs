@@ -1,5 +1,8 @@
 //! The engines as data: when a command-line tool changes, a line changes here.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
 use super::class::Class;
 use crate::model::definition::EngineKind;
 
@@ -21,6 +24,8 @@ pub struct Preset {
     /// What to do when it cannot sign in.
     pub login: &'static str,
     pub credentials: Credentials,
+    /// Where it has to be able to write, or it does not begin.
+    pub state: &'static [Place],
     /// Variables with which it starts, and may still not work.
     pub doubts: &'static [Doubt],
     /// Exit codes that say what went wrong.
@@ -73,15 +78,27 @@ pub struct Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
     pub variables: &'static [&'static str],
-    pub files: &'static [LoginFile],
+    pub files: &'static [Place],
 }
 
-/// A file in the directory that a variable names, else in one below the home.
+/// Something in the directory that a variable names, else in one below the home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoginFile {
+pub struct Place {
     pub variable: &'static str,
     pub home: &'static str,
-    pub file: &'static str,
+    pub path: &'static str,
+}
+
+impl Place {
+    /// By the values of variables; `None` without a home.
+    pub fn find<'a>(&self, value: impl Fn(&str) -> Option<&'a OsStr>) -> Option<PathBuf> {
+        let directory = match value(self.variable) {
+            Some(directory) => PathBuf::from(directory),
+            None => Path::new(value("HOME")?).join(self.home),
+        };
+        // Joining nothing would end it with a slash.
+        Some(if self.path.is_empty() { directory } else { directory.join(self.path) })
+    }
 }
 
 /// A variable with a value that a user should know the consequences of.
@@ -163,12 +180,13 @@ pub const TABLE: &[Preset] = &[
                 "CLAUDE_CODE_USE_MANTLE",
                 "CLAUDE_CODE_USE_GATEWAY",
             ],
-            files: &[LoginFile {
+            files: &[Place {
                 variable: "CLAUDE_CONFIG_DIR",
                 home: ".claude",
-                file: ".credentials.json",
+                path: ".credentials.json",
             }],
         },
+        state: &[],
         doubts: &[Doubt {
             variable: "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB",
             value: "1",
@@ -210,8 +228,9 @@ pub const TABLE: &[Preset] = &[
         login: "set CODEX_API_KEY, or run `codex login`",
         credentials: Credentials {
             variables: &["CODEX_API_KEY", "CODEX_ACCESS_TOKEN"],
-            files: &[LoginFile { variable: "CODEX_HOME", home: ".codex", file: "auth.json" }],
+            files: &[Place { variable: "CODEX_HOME", home: ".codex", path: "auth.json" }],
         },
+        state: &[Place { variable: "CODEX_HOME", home: ".codex", path: "" }],
         doubts: &[],
         exits: &[(2, Class::BadFlags)],
     },
@@ -243,12 +262,13 @@ pub const TABLE: &[Preset] = &[
                 "GOOGLE_GENAI_USE_VERTEXAI",
                 "GOOGLE_APPLICATION_CREDENTIALS",
             ],
-            files: &[LoginFile {
+            files: &[Place {
                 variable: "GEMINI_CLI_HOME",
                 home: "",
-                file: ".gemini/oauth_creds.json",
+                path: ".gemini/oauth_creds.json",
             }],
         },
+        state: &[Place { variable: "GEMINI_CLI_HOME", home: "", path: ".gemini" }],
         doubts: &[],
         exits: &[
             (41, Class::Auth),
@@ -287,12 +307,18 @@ pub const TABLE: &[Preset] = &[
                 "GOOGLE_GENERATIVE_AI_API_KEY",
                 "OPENROUTER_API_KEY",
             ],
-            files: &[LoginFile {
+            files: &[Place {
                 variable: "XDG_DATA_HOME",
                 home: ".local/share",
-                file: "opencode/auth.json",
+                path: "opencode/auth.json",
             }],
         },
+        state: &[
+            Place { variable: "XDG_CONFIG_HOME", home: ".config", path: "opencode" },
+            Place { variable: "XDG_DATA_HOME", home: ".local/share", path: "opencode" },
+            Place { variable: "XDG_STATE_HOME", home: ".local/state", path: "opencode" },
+            Place { variable: "XDG_CACHE_HOME", home: ".cache", path: "opencode" },
+        ],
         doubts: &[],
         exits: &[],
     },
@@ -307,6 +333,7 @@ pub const TABLE: &[Preset] = &[
         refusals: &[],
         login: "",
         credentials: NO_CREDENTIALS,
+        state: &[],
         doubts: &[],
         exits: &[],
     },

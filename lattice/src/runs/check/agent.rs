@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -138,13 +138,8 @@ impl<'a> Agent<'a> {
         if let Some(name) = set {
             return Line::fine("login", format!("{name} is set"));
         }
-        let files = credentials.files.iter().filter_map(|login| {
-            let directory = match self.value(login.variable) {
-                Some(directory) => PathBuf::from(directory),
-                None => Path::new(self.value("HOME")?).join(login.home),
-            };
-            Some(directory.join(login.file))
-        });
+        let files =
+            credentials.files.iter().filter_map(|login| login.find(|name| self.value(name)));
         match files.into_iter().find(|path| path.is_file()) {
             Some(path) => Line::fine("login", format!("{} is there", path.display())),
             None => Line::doubtful(

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::engines::stream;
 use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::{SOON, eventually};
 
 #[track_caller]
 fn check(engine: &str, name: &str, code: u8, reason: &str, class: &Value) {
@@ -121,7 +122,7 @@ fn the_verdict_is_the_same_from_the_log() {
         // Stopped, it cannot see the exit; the warden sees it as it was, behind the shim's death.
         shim.signal(Signal::STOP);
         main.tell(&format!("exit {code}"));
-        main.wait_dead(crate::harness::waiting::SOON);
+        main.wait_dead(SOON);
         shim.kill();
         let end = run.ended();
         assert_eq!(
@@ -142,6 +143,11 @@ fn a_reaper_knows_the_usage_too() {
     sandbox.agent("claude", &json!({"result_grace_seconds": 60}));
     let run = sandbox.start("Agent");
     let main = sandbox.socket.peer("main");
+    // What is still in the pipe dies with them.
+    eventually("its result is in the log", SOON, || {
+        let log = run.log();
+        if log.contains("total_cost_usd") { Ok(()) } else { Err(log) }
+    });
     run.lose_supervisors(&main);
     sandbox.lattice(["worker", "reap"]).run().ok();
     let end = run.ended();

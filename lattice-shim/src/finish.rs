@@ -101,6 +101,15 @@ impl Helpers for Reaper<'_> {
     ) -> io::Result<HelperOutput> {
         self.turns.run(command, stdin, limit)
     }
+
+    fn run_unheard(
+        &mut self,
+        command: Command,
+        stdin: Vec<u8>,
+        limit: Duration,
+    ) -> io::Result<HelperOutput> {
+        self.turns.run_unheard(command, stdin, limit)
+    }
 }
 
 impl Hands for Reaper<'_> {

@@ -1,5 +1,6 @@
 //! Helpers of a supervisor, such as git and hooks: run inside its loop, so that it goes on hearing everything else.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,7 @@ use lattice::runs::context::COOKIE;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::hook;
 use crate::loops::{Loop, SHORT_GRACE};
 
 /// More than git has to say; what is longer is cut.
@@ -26,7 +28,7 @@ impl Helpers for Loop {
         limit: Duration,
     ) -> io::Result<HelperOutput> {
         let (mut stdout, mut stderr) = (scratch_file()?, scratch_file()?);
-        let mut command = self.through_helper_role(&command);
+        let mut command = self.through_helper_role(&[], &command);
         command.stdout(Stdio::from(stdout.try_clone()?)).stderr(Stdio::from(stderr.try_clone()?));
         let output = self.run_to_end(command, stdin, limit)?;
         Ok(HelperOutput {
@@ -36,14 +38,16 @@ impl Helpers for Loop {
         })
     }
 
+    /// Its limit is its keeper's affair, who needs some time to end what it has started.
     fn run_unheard(
         &mut self,
         command: Command,
         stdin: Vec<u8>,
         limit: Duration,
     ) -> io::Result<HelperOutput> {
-        let command = self.through_helper_role(&command);
-        self.run_to_end(command, Some(stdin), limit)
+        let keeper = hook::words(&self.run, limit);
+        let command = self.through_helper_role(&keeper, &command);
+        self.run_to_end(command, Some(stdin), limit + 2 * SHORT_GRACE)
     }
 }
 
@@ -98,11 +102,12 @@ impl Loop {
     }
 
     /// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's unless
-    /// it removes the mark.
-    fn through_helper_role(&self, command: &Command) -> Command {
+    /// it removes the mark. `keeper` is what stands between the two, if something does.
+    fn through_helper_role(&self, keeper: &[OsString], command: &Command) -> Command {
         let mut helper = spawn::own_role("helper");
         helper
             .args([Pid::this().to_string(), self.umask.to_string()])
+            .args(keeper)
             .arg(command.get_program())
             .args(command.get_args());
         helper.env(COOKIE, self.run.as_str()).process_group(0);

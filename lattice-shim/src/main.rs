@@ -3,7 +3,7 @@
 //!
 //! Every role is an exec of this same program, so no process of ours ever forks without an exec:
 //! `stage0` cleans what it inherited and starts `warden` or `finish`; `warden` starts `shim`; `shim` starts the
-//! engine through `gate`, and both start git and hooks through it.
+//! engine through `gate`, and both start git through it, and hooks through `hook`.
 
 mod debug;
 mod engine_env;
@@ -12,6 +12,7 @@ mod finish;
 mod gate;
 mod helpers;
 mod hold;
+mod hook;
 mod launch;
 mod limits;
 mod loops;

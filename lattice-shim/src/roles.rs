@@ -9,7 +9,7 @@ use lattice::process::inherit;
 
 use lattice::runs::handover::VERSION_TEXT;
 
-use crate::{debug, exits, finish, gate, shim, stage0, warden};
+use crate::{debug, exits, finish, gate, hook, shim, stage0, warden};
 
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let (Some(role), rest) = (arguments.first(), arguments.get(1..).unwrap_or_default()) else {
@@ -28,6 +28,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         (Some("gate"), words) => gate::run(words)?,
         (Some("gate-apart"), words) => gate::run_apart(words)?,
         (Some("helper"), words) => gate::run_helper(words)?,
+        (Some("hook"), words) => hook::run(words)?,
         _ => return Err(usage()),
     }
     Ok(ExitCode::SUCCESS)

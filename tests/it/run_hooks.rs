@@ -142,15 +142,60 @@ fn a_hook_may_start_the_same_worker_again() {
 fn a_hook_that_hangs_or_fails_costs_no_end() {
     let sandbox = Sandbox::new();
     sandbox.worker("Work", json!({"command": "true", "worktree": true}));
-    let line = sandbox.fake_line(&["ignore=TERM", "spawn-setsid=daemon", "connect=hook", "wait"]);
+    let line = sandbox.fake_line(&["ignore=TERM", "spawn-setsid=apart", "connect=hook", "wait"]);
+    let daemon = sandbox.fake_line(&["connect=daemon", "wait"]);
+    let line = format!("(setsid {daemon} &); {line}");
     sandbox.configure("hooks", json!({"post_event": "exit 7", "on": {"process_completed": line}}));
     let run = sandbox.start("Work");
     assert_eq!(run.ended()["type"], "process_completed", "the end does not wait for its hooks");
-    let hook = sandbox.socket.peer("hook");
-    hook.wait_dead(SOON);
-    sandbox.socket.peer("daemon").kill();
+    for name in ["hook", "apart", "daemon"] {
+        sandbox.socket.peer(name).wait_dead(SOON);
+    }
     sandbox.assert_clean();
     assert_eq!(sandbox.assert_runs_ended(), 1);
+}
+
+#[test]
+fn f7_a_run_that_a_late_hook_has_started_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("First", json!({"command": "true", "worktree": true}));
+    sandbox.fake_worker("Second", &["connect=second", "wait"]);
+    let late = sandbox.fake_line(&["spawn-setsid=apart", "connect=hook", "wait"]);
+    let script = format!(
+        "grep -q '\"process_type\":\"First\"' && {{ lattice worker run Second $LATTICE_TASK_ID; {late}; }}"
+    );
+    sandbox.configure("hooks", json!({"on": {"process_completed": script}}));
+    sandbox.start("First").ended();
+    let second = sandbox.socket.peer("second");
+    for name in ["apart", "hook"] {
+        sandbox.socket.peer(name).wait_dead(SOON);
+    }
+    assert!(!second.is_dead());
+    second.tell("exit 0");
+    sandbox.assert_clean();
+    assert_eq!(sandbox.assert_runs_ended(), 2);
+}
+
+/// It is neither the engine's nor ended with it, and costs the end nothing.
+#[test]
+fn a_job_that_a_hook_leaves_behind_in_time_outlives_the_run() {
+    let sandbox = Sandbox::new();
+    sandbox.worker("Work", json!({"command": "true", "worktree": true}));
+    let job = sandbox.fake_line(&["connect=$LATTICE_EVENT_TYPE", "wait"]).replace('\'', "\"");
+    sandbox.configure("hooks", json!({"post_event": format!("{job} &")}));
+    sandbox.run_to_end("Work");
+    for name in ["process_started", "process_completed"] {
+        let job = sandbox.socket.peer(name);
+        eventually("its supervisors are gone", SOON, || {
+            let of_a_run = |line: &&String| line.contains("lattice-shim");
+            let left: Vec<_> =
+                sandbox.processes().into_iter().filter(|line| of_a_run(&line)).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+        });
+        assert!(!job.is_dead());
+        job.kill();
+    }
+    sandbox.assert_clean();
 }
 
 /// The tracker's own event starts a worker, which a hook is told of in the Python tool's way: `LATTICE_ROOT` is the

@@ -11,6 +11,7 @@ use lattice::model::hooks::{hook_env, hooks_for};
 use lattice::model::json;
 use lattice::process::bounded::{Ended, input, run_until};
 use lattice::process::spawn;
+use lattice::runs::spare;
 use lattice::storage::layout::Layout;
 
 use super::session::Session;
@@ -61,7 +62,7 @@ fn run(
         .envs(hook_env(&layout.dir, event));
     // Once more, because a path need not be text.
     command.env("LATTICE_ROOT", &layout.dir);
-    run_until(command, LIMIT, give_up)
+    run_until(command, LIMIT, give_up, &spare::is_supervisor)
 }
 
 fn interrupted(key: &str, event: &Event) -> Failure {

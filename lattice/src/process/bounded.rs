@@ -3,6 +3,7 @@
 //!
 //! Needs SIGCHLD at a handler or its default, and nobody else who waits for children.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -16,6 +17,8 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use wait_timeout::ChildExt;
 
 use super::helper::{HelperOutput, Helpers, scratch_file};
+use super::tree::{self, Plan};
+use super::{inherit, reap, table};
 
 /// How often a waiting call looks whether its caller gave up.
 const SLICE: Duration = Duration::from_millis(100);
@@ -45,7 +48,8 @@ impl Helpers for Bounded {
             command.stdin(input(&bytes)?);
         }
         command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
-        let (code, signal, timed_out) = match run_until(command, limit, &|| false)? {
+        let ended = wait_until(&mut lead(command)?, limit, &|| false, &mut end_group)?;
+        let (code, signal, timed_out) = match ended {
             Ended::ByItself(status) => (status.code(), status.signal(), false),
             Ended::TimedOut | Ended::GivenUp => (None, None, true),
         };
@@ -76,32 +80,90 @@ pub fn input(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Starts `command` as the leader of its own group and waits for it, at most for `limit` and only until
-/// `give_up`. What a leader that ends by itself leaves behind is its own affair; a late one ends with its group.
+/// Waits for `command`, at most for `limit` and only until `give_up`. What it leaves behind if it ends by itself is its
+/// own affair; a late one ends with all that it has started, in whatever session, but for what is `spared` with all
+/// that is below that.
 pub fn run_until(
-    mut command: Command,
+    command: Command,
     limit: Duration,
     give_up: &dyn Fn() -> bool,
+    spared: &dyn Fn(i32) -> bool,
 ) -> io::Result<Ended> {
-    let mut child = command.process_group(0).spawn()?;
+    let older = Older::look();
+    // What it starts and leaves comes to us, and so can be found.
+    inherit::adopt_orphans(true)?;
+    let ended = lead(command).and_then(|mut child| {
+        let leader = child.id().cast_signed();
+        let spared = |pid| older.has(pid) || spared(pid);
+        let plan =
+            Plan { leader: Some(leader), grace: GRACE, patience: LAST_WAIT, spared: &spared };
+        wait_until(&mut child, limit, give_up, &mut |child| {
+            tree::end(&plan, &mut |time| {
+                thread::sleep(time);
+                Ok(false)
+            })?;
+            wait(child, LAST_WAIT).map(drop)
+        })
+    });
+    inherit::adopt_orphans(false)?;
+    older.collect_others();
+    ended
+}
+
+/// What is below this process before it starts another one: the jobs of hooks that have ended in time. What these start
+/// in the meantime is told by its group.
+struct Older(BTreeSet<i32>);
+
+impl Older {
+    fn look() -> Self {
+        let below = tree::below(std::process::id().cast_signed());
+        Self(below.iter().flat_map(|process| [process.pid, process.pgid]).collect())
+    }
+
+    fn has(&self, pid: i32) -> bool {
+        !self.0.is_empty()
+            && (self.0.contains(&pid)
+                || table::stat(pid).is_some_and(|process| self.0.contains(&process.pgid)))
+    }
+
+    /// The ended among those that have come to us since: one who runs many hooks must not fill the process table.
+    fn collect_others(&self) {
+        let children = table::children(std::process::id().cast_signed());
+        for pid in children.into_iter().filter(|pid| !self.0.contains(pid)) {
+            reap::collect(pid);
+        }
+    }
+}
+
+/// The leader of a group of its own.
+fn lead(mut command: Command) -> io::Result<Child> {
+    command.process_group(0).spawn()
+}
+
+fn wait_until(
+    child: &mut Child,
+    limit: Duration,
+    give_up: &dyn Fn() -> bool,
+    end: &mut dyn FnMut(&mut Child) -> io::Result<()>,
+) -> io::Result<Ended> {
     let deadline = Instant::now() + limit;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        match wait(&mut child, left.min(SLICE)) {
+        match wait(child, left.min(SLICE)) {
             Ok(Some(status)) => return Ok(Ended::ByItself(status)),
             Ok(None) => {}
             Err(error) => {
                 // Who cannot wait for it must not leave it behind either.
-                end_group(&mut child)?;
+                end(child)?;
                 return Err(error);
             }
         }
         if give_up() {
-            end_group(&mut child)?;
+            end(child)?;
             return Ok(Ended::GivenUp);
         }
         if left.is_zero() {
-            end_group(&mut child)?;
+            end(child)?;
             return Ok(Ended::TimedOut);
         }
     }
@@ -223,7 +285,7 @@ mod tests {
     #[test]
     fn giving_up_ends_the_helper() {
         assert_eq!(
-            run_until(shell("sleep 600"), Duration::from_mins(1), &|| true).unwrap(),
+            run_until(shell("sleep 600"), Duration::from_mins(1), &|| true, &|_| false).unwrap(),
             Ended::GivenUp
         );
     }

@@ -22,7 +22,8 @@ impl HelperOutput {
 
 /// Runs one helper to its end, at most for `limit`; a helper that is late gets TERM, then KILL, with its group.
 pub trait Helpers {
-    /// For hooks: what they print goes nowhere, and what they leave behind is not marked as anybody's.
+    /// For hooks: what they print goes nowhere, what they leave behind in time is not marked as anybody's, and a late
+    /// one ends with all that it has started.
     fn run_unheard(
         &mut self,
         command: Command,

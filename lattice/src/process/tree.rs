@@ -146,6 +146,20 @@ fn living(plan: &Plan<'_>) -> Vec<Stat> {
     found
 }
 
+/// Everything below a process that the table shows.
+pub fn below(pid: i32) -> Vec<Stat> {
+    let mut found = Vec::new();
+    let mut parents = vec![pid];
+    let mut seen = BTreeSet::from([pid]);
+    while let Some(parent) = parents.pop() {
+        for pid in table::children(parent).into_iter().filter(|pid| seen.insert(*pid)) {
+            found.extend(table::stat(pid));
+            parents.push(pid);
+        }
+    }
+    found
+}
+
 /// Whether somebody other than the leader's zombie and the spared is left. The list of children may miss one
 /// while it forks, so where nobody needs to be left out the kernel's own answer decides: ECHILD or not.
 fn others_alive(plan: &Plan<'_>) -> bool {

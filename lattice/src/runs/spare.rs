@@ -9,21 +9,31 @@ use crate::process::table;
 /// The roles whose processes are supervisors, by the first argument that they run with.
 const SUPERVISORS: &[&str] = &["stage0", "warden", "shim", "finish", "finish-forced"];
 
-/// Whether `pid` supervises a run other than `own`, one whose life lock is busy. A recorded warden or shim must be
-/// the very process of the record; a stage 0 or one that has published nothing yet lives for milliseconds.
+/// Whether `pid` supervises a run other than `own`.
 pub fn is_other_supervisor(own: &RunId, pid: i32) -> bool {
+    supervised(pid).is_some_and(|run| run != *own)
+}
+
+/// The same for one who belongs to no run.
+pub fn is_supervisor(pid: i32) -> bool {
+    supervised(pid).is_some()
+}
+
+/// The run that a process supervises, one whose life lock is busy. A recorded warden or shim must be the very process
+/// of the record; a stage 0 or one that has published nothing yet lives for milliseconds.
+fn supervised(pid: i32) -> Option<RunId> {
     let arguments = table::arguments(pid);
     let [_, role, .., directory] =
         arguments.iter().filter(|word| !word.is_empty()).collect::<Vec<_>>()[..]
     else {
-        return false;
+        return None;
     };
     if !SUPERVISORS.iter().any(|name| role == name) {
-        return false;
+        return None;
     }
     let directory = RunDir::at(Path::new(directory));
-    let other = directory.run_id().is_some_and(|run| run != *own);
-    other && directory.is_held() && is_recorded(&directory, pid)
+    let run = directory.run_id()?;
+    (directory.is_held() && is_recorded(&directory, pid)).then_some(run)
 }
 
 fn is_recorded(directory: &RunDir, pid: i32) -> bool {

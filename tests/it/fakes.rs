@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 
+use crate::harness::binaries::fake;
 use crate::harness::process::carrying;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::SOON;
@@ -43,6 +44,15 @@ fn every_kind_of_descendant_outlives_its_parent() {
     peers.iter().for_each(|peer| peer.kill());
     peers.iter().for_each(|peer| peer.wait_dead(SOON));
     running.finish().ok();
+}
+
+/// `scripts/campaign` looks for the program of the tests among others, of which this is one.
+#[test]
+fn options_of_another_program_make_no_file() {
+    let sandbox = Sandbox::empty();
+    let before = sandbox.tree();
+    sandbox.program([fake("striker").as_str(), "--ignored", "--exact", "x"]).run().exits(97);
+    sandbox.assert_unchanged(&before);
 }
 
 #[test]

@@ -32,6 +32,10 @@ pub fn run(arguments: &[OsString]) -> io::Result<u8> {
         return stopped(rest);
     }
     let [strike, program @ ..] = rest else { return Err(usage()) };
+    // Options are for another program, for which somebody takes this one: none of them names a file.
+    if first.as_encoded_bytes().starts_with(b"-") {
+        return Err(usage());
+    }
     let strike = strike.to_str().ok_or_else(usage)?;
     let mut tracer = Tracer {
         report: fs::File::create(Path::new(first))?,

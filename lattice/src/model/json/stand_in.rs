@@ -6,8 +6,7 @@ use std::borrow::Cow;
 /// A number that JSON can hold.
 pub(super) const NAN: &str = "0e-78097832";
 
-/// Before a character of plane 16 that has the surrogate's number in it. It is no character, and the last code point
-/// before the surrogates: keys keep their order.
+/// Before a character of plane 16 that has the surrogate's number in it. It is no character.
 pub(super) const MARK: char = '\u{d7ff}';
 const PLANE: u32 = 0x10_0000;
 
@@ -22,6 +21,37 @@ pub(super) fn surrogate(text: &str) -> Option<(u16, usize)> {
     let second = text.strip_prefix(MARK)?.chars().next().filter(|c| is_second(*c))?;
     let unit = u16::try_from(u32::from(second) - PLANE).ok()?;
     Some((unit, MARK.len_utf8() + second.len_utf8()))
+}
+
+/// What Python has in a text, by which it sorts keys. Two halves side by side are a character that could have been taken
+/// for a stand-in.
+pub(super) fn code_points(text: &str) -> Vec<u32> {
+    let mut points = Vec::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = match surrogate(rest) {
+            None => {
+                points.push(u32::from(c));
+                c.len_utf8()
+            }
+            Some((first, length)) => {
+                let second = surrogate(&rest[length..]);
+                let pair = [Some(first), second.map(|(unit, _)| unit)].into_iter().flatten();
+                match (char::decode_utf16(pair).next(), second) {
+                    (Some(Ok(c)), Some((_, more))) => {
+                        points.push(u32::from(c));
+                        length + more
+                    }
+                    _ => {
+                        points.push(u32::from(first));
+                        length
+                    }
+                }
+            }
+        };
+        rest = &rest[length..];
+    }
+    points
 }
 
 /// Whether this would make a stand-in behind a mark that is none.

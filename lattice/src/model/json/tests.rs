@@ -66,6 +66,11 @@ fn lone_surrogates_are_kept() {
     unchanged(r#""\ude00\ud83d\ud83d\ud83d\ude00""#);
     unchanged(r#"{"\udfff":1,"\uffff":2}"#);
     unchanged(r#"{"\ud7ff":1,"\udfff":2,"\ue000":3}"#);
+    // As Python sorts them: a half, U+E000, and characters that could be taken for stand-ins.
+    unchanged(
+        r#"{"\ud7ff\ud7ff":1,"\ud7ff\ud800":2,"\ud7ff\ue000":3,"\ud7ff\udbf6\udc00":4,"\ud7ff\udbff\udfff":5,"\ud800":6,"\udbf6":7}"#,
+    );
+    unchanged(r#"{"\ud7ff\ud7ff\udbff\udfff":1,"\ud7ff\udbf7\udc00":2,"\ud7ff\udbff\udfff":3}"#);
     assert_eq!(compact(&parse_line(b"\"a\xff\xc3\"\r\n").unwrap()), r#""a\udcff\udcc3""#);
 }
 

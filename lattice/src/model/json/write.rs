@@ -9,7 +9,6 @@ use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, 
 use super::stand_in;
 
 /// One line without white space and without its line end: event lines, hook input.
-/// Keys are sorted because the map type sorts them.
 pub fn compact(value: &Value) -> String {
     serialize(value, CompactFormatter)
 }
@@ -28,10 +27,31 @@ pub fn spaced(value: &Value) -> String {
 
 fn serialize<F: Formatter>(value: &Value, formatter: F) -> String {
     let mut bytes = Vec::with_capacity(256);
-    value
+    Ordered(value)
         .serialize(&mut Serializer::with_formatter(&mut bytes, Ascii(formatter)))
         .expect("a value tree has string keys and a vector takes every write");
     String::from_utf8(bytes).expect("only ASCII was written")
+}
+
+/// A value whose keys are written in the order of their code points, as Python has them. The order of the map is that
+/// one, but where something stands in a key for what text cannot hold.
+struct Ordered<'a>(&'a Value);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Ordered)),
+            Value::Object(fields) if fields.keys().any(|key| key.contains(stand_in::MARK)) => {
+                let mut fields: Vec<_> = fields.iter().collect();
+                fields.sort_by_cached_key(|(key, _)| stand_in::code_points(key));
+                serializer.collect_map(fields.into_iter().map(|(key, value)| (key, Ordered(value))))
+            }
+            Value::Object(fields) => {
+                serializer.collect_map(fields.iter().map(|(key, value)| (key, Ordered(value))))
+            }
+            other => other.serialize(serializer),
+        }
+    }
 }
 
 /// A space behind each comma and each colon.

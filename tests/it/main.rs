@@ -55,6 +55,8 @@ mod storage_locks;
 mod tracker_crash;
 /// What they are.
 mod tracker_crash_commands;
+/// `init`, in the same way.
+mod tracker_crash_init;
 /// `doctor`: what it finds, and what it repairs.
 mod tracker_doctor;
 /// The same for runs, worktrees and clones.

@@ -1,46 +1,59 @@
-//! The tracker's commands killed, or refused by the system, at any system call that touches `.lattice`: afterwards
-//! the event is there or not, never half; the same command goes through; and nothing is left to repair.
+//! The tracker's commands killed, or refused by the system, at any system call: afterwards the event is there or not,
+//! never half; what was refused has changed nothing; the same command goes through; and nothing is left to repair.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use crate::harness::binaries::variable;
 use crate::harness::call::{Call, Finished};
-use crate::harness::campaign::sampled;
+use crate::harness::campaign::{is_full, spread};
 use crate::harness::namespace::Namespace;
 use crate::harness::sandbox::{ACTOR, Sandbox};
-use crate::harness::strace::{self, Moment};
+use crate::harness::strace::{self, Moment, writes};
+use crate::harness::tree::Tree;
 use crate::harness::waiting::skipped;
-use crate::tracker_crash_commands::{COMMANDS, Command, MORE, Repeated};
+use crate::tracker_crash_commands::{COMMANDS, Command, Repeated};
 
-/// Trials of one command in the ordinary tests.
-const TRIALS: usize = 12;
+/// Trials of one command in the ordinary tests: kills, and refusals.
+const KILLS: usize = 10;
+const REFUSALS: usize = 5;
 
-struct Stage<'a> {
-    sandbox: &'a Sandbox,
-    command: &'a Command,
+struct Stage {
+    sandbox: Sandbox,
+    command: &'static Command,
     trial: Cell<usize>,
+    /// The last word that the scene has said.
+    word: RefCell<String>,
 }
 
-impl Stage<'_> {
+impl Stage {
+    fn new(command: &'static Command) -> Self {
+        let sandbox = Sandbox::without_git();
+        sandbox.create("Second");
+        Self { sandbox, command, trial: Cell::new(0), word: RefCell::default() }
+    }
+
     fn call(&self) -> Call {
         let id = format!("{:04}", self.trial.get());
-        let words =
-            self.command.argv.iter().map(|word| word.replace("C0ID", &id).replace("A0ID", &id));
-        self.sandbox.lattice(words.chain(["--json".to_owned()]))
+        let line = self.command.line.replace("C0ID", &id).replace("SCENE", &self.word.borrow());
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        if !self.command.kinds.is_empty() {
+            words.extend(["--actor".to_owned(), ACTOR.to_owned()]);
+        }
+        self.sandbox.lattice(words.into_iter().chain(["--json".to_owned()]))
     }
 
     fn set(&self) {
         self.trial.set(self.trial.get() + 1);
         let script = self.command.scene.replace("T.", &format!("{}.", self.sandbox.task));
-        self.sandbox.sh(&format!("cd .lattice && {{ {script}; }} > /dev/null"));
+        let said = self.sandbox.sh(&format!("cd .lattice && {{ {script}; }} 2> /dev/null")).stdout;
+        *self.word.borrow_mut() = said.split_whitespace().last().unwrap_or_default().to_owned();
     }
 
-    /// Every event on disk by its ID, and in how many lines it stands in one log. A line that is no event and not
-    /// the torn last one of its log is a failure.
+    /// Every event on disk by its ID. A line that is no event and not the torn last one of its log is a failure.
     #[track_caller]
     fn events(&self, moment: &Moment) -> BTreeMap<String, Value> {
         let mut events = BTreeMap::new();
@@ -62,15 +75,15 @@ impl Stage<'_> {
         events
     }
 
-    /// The system calls that touch `.lattice` in a call that goes through.
-    fn moments(&self, wanted: impl Fn(&Moment) -> bool) -> Vec<Moment> {
+    /// The system calls of a call that goes through: all, or those that change something in the project.
+    fn moments(&self, all: bool) -> Vec<Moment> {
         self.set();
-        let (finished, moments) = strace::moments_on(self.sandbox, self.call(), "/.lattice/");
+        let project = self.sandbox.project.display().to_string();
+        let wanted = |line: &str| all || line.contains(&project) && writes(line);
+        let (finished, moments) = strace::moments_that(&self.sandbox, self.call(), wanted);
         finished.ok();
-        let moments: Vec<Moment> = moments.into_iter().filter(wanted).collect();
-        let trials = TRIALS.min(moments.len().saturating_sub(1));
-        assert!(trials > 3, "the trace shows the work: {moments:?}");
-        sampled(moments, trials)
+        assert!(moments.len() > 3, "the trace shows the work: {moments:?}");
+        moments
     }
 
     /// What must hold after a call that was killed or refused.
@@ -81,8 +94,10 @@ impl Stage<'_> {
         // What `doctor` could not repair it finds again.
         if finished.code == Some(1) && self.command.name != "doctor" {
             let error = finished.json()["error"].clone();
-            assert!(error["message"].is_string() && error["hint"].is_string(), "{context}");
+            let text = |key: &str| error[key].as_str().is_some_and(|text| !text.trim().is_empty());
+            assert!(text("message") && text("hint"), "{context}");
         }
+        assert!([None, Some(0), Some(1)].contains(&finished.code), "{context}");
         let after = self.events(moment);
         let new = self.new_events(before, &after, &context);
         let all = self.command.kinds.len();
@@ -114,6 +129,32 @@ impl Stage<'_> {
         new.len()
     }
 
+    /// A refused call that has told nothing has left what it found. Where a directory could not be synced, all is there,
+    /// and only whether a loss of power leaves it is not known.
+    #[track_caller]
+    fn assert_unchanged(&self, before: &Tree, finished: &Finished, moment: &Moment) {
+        let id = format!("{:04}", self.trial.get());
+        let synced: &[&str] = match (&*moment.syscall, self.command.kinds) {
+            ("fsync", []) => &[".lattice/config.json", ".lattice/ids.json"],
+            _ => &[],
+        };
+        let is_used_up = |path: &String| {
+            self.command
+                .used_up
+                .iter()
+                .chain(synced)
+                .any(|end| path.ends_with(&end.replace("C0ID", &id)))
+        };
+        let mut changed = before.differences(&self.tree());
+        changed.retain(|path| !is_used_up(path));
+        let name = self.command.name;
+        assert!(changed.is_empty(), "{name} at {moment:?} has changed {changed:#?}: {finished}");
+    }
+
+    fn tree(&self) -> Tree {
+        Tree::of(Path::new(&self.sandbox.project), &[".lattice/locks", ".lattice/runs"])
+    }
+
     /// `doctor --fix` leaves nothing, and all snapshots are what `rebuild` makes of the logs.
     #[track_caller]
     fn assert_healthy(&self, context: &str) {
@@ -128,72 +169,77 @@ impl Stage<'_> {
     }
 }
 
-fn campaign(
-    name: &str,
-    strike: impl Fn(Call, &Moment) -> Call,
-    moments: impl Fn(&Stage<'_>) -> Vec<Moment>,
-) {
-    let is_full = variable("LATTICE_TEST_CAMPAIGN").is_some_and(|value| value == "full");
-    for command in COMMANDS.iter().chain(if is_full { MORE } else { &[] }) {
-        let sandbox = Sandbox::without_git();
-        sandbox.create("Second");
-        if !strace::available(&sandbox) {
-            return skipped(name, "no strace");
-        }
-        let stage = Stage { sandbox: &sandbox, command, trial: Cell::new(0) };
-        let mut struck = 0;
-        for moment in moments(&stage) {
-            stage.set();
-            let before = stage.events(&moment);
-            let finished = strike(stage.call(), &moment).run();
-            struck += usize::from(finished.code != Some(0));
-            stage.check(&before, &finished, &moment);
-        }
-        println!("{name}: {struck} calls of {} were struck", command.name);
-        // `doctor` goes on without what it is refused, and finds the rest again.
-        assert!(
-            struck > 0 || command.name == "doctor",
-            "a campaign that strikes nobody proves nothing"
-        );
+/// Every moment of a list in a campaign, some in the ordinary tests.
+fn tried(moments: Vec<Moment>, count: usize) -> Vec<Moment> {
+    if is_full() { moments } else { spread(&moments, count) }
+}
+
+fn killed(name: &str) {
+    let stage = Stage::new(Command::named(name));
+    if !strace::available(&stage.sandbox) {
+        return skipped("tracker_crash::killed", "no strace");
     }
+    let mut struck = 0;
+    for moment in tried(stage.moments(is_full()), KILLS) {
+        stage.set();
+        let before = stage.events(&moment);
+        let finished = strace::killed_at(stage.call(), &moment).run();
+        struck += usize::from(finished.code != Some(0));
+        stage.check(&before, &finished, &moment);
+    }
+    println!("{name}: {struck} calls were killed");
+    assert!(struck > 0, "a campaign that strikes nobody proves nothing");
 }
 
-#[test]
-fn killed_at_any_system_call() {
-    campaign("killed_at_any_system_call", strace::killed_at, |stage| stage.moments(|_| true));
+fn refused(name: &str, error: &str) {
+    let stage = Stage::new(Command::named(name));
+    if !strace::available(&stage.sandbox) {
+        return skipped("tracker_crash::refused", "no strace");
+    }
+    let (mut tried_now, mut struck) = (0, 0);
+    for moment in tried(stage.moments(false), REFUSALS) {
+        stage.set();
+        let (before, tree) = (stage.events(&moment), stage.tree());
+        let finished = strace::refused_at(stage.call(), error, &moment).run();
+        tried_now += 1;
+        struck += usize::from(finished.code != Some(0));
+        if finished.code == Some(1) && !stage.command.repairs() {
+            stage.assert_unchanged(&tree, &finished, &moment);
+        }
+        stage.check(&before, &finished, &moment);
+    }
+    println!("{name}, {error}: {struck} calls of {tried_now} were refused");
+    // `doctor` goes on without what it is refused, and finds the rest again.
+    assert!(struck > 0 || name == "doctor", "a campaign that strikes nobody proves nothing");
 }
 
-/// What can fail for want of room, or of permission.
-const WRITES: [&str; 12] = [
-    "openat",
-    "write",
-    "fsync",
-    "fdatasync",
-    "rename",
-    "renameat2",
-    "link",
-    "linkat",
-    "unlink",
-    "mkdir",
-    "fallocate",
-    "ftruncate",
-];
-
-fn refused(name: &str, error: &'static str) {
-    let writes =
-        |stage: &Stage<'_>| stage.moments(|moment| WRITES.contains(&moment.syscall.as_str()));
-    let strike = |call: Call, moment: &Moment| strace::refused_at(call, error, moment);
-    campaign(name, strike, writes);
+/// A module for each command, so that they run side by side and each names what it has found.
+macro_rules! strikes {
+    (killed: $($killed:ident)*; refused: $($refused:ident)*;) => {
+        mod killed {
+            $(#[test] fn $killed() { super::killed(stringify!($killed)); })*
+        }
+        mod without_room {
+            $(#[test] fn $refused() { super::refused(stringify!($refused), "ENOSPC"); })*
+        }
+        mod without_permission {
+            $(#[test] fn $refused() { super::refused(stringify!($refused), "EACCES"); })*
+        }
+        #[test]
+        fn every_command_of_the_table_is_struck() {
+            let struck = [$(stringify!($refused)),*];
+            let all: Vec<_> = COMMANDS.iter().map(|command| command.name).collect();
+            assert_eq!(all, struck);
+        }
+    };
 }
 
-#[test]
-fn without_room_at_any_system_call() {
-    refused("without_room_at_any_system_call", "ENOSPC");
-}
-
-#[test]
-fn without_permission_at_any_system_call() {
-    refused("without_permission_at_any_system_call", "EACCES");
+strikes! {
+    killed: create comment attach archive unarchive rebuild doctor status_back update complete next backfill_ids;
+    refused: create comment reply comment_edit comment_delete react unreact attach attach_file attach_url archive
+        unarchive status status_back assign update complete next link unlink branch_link branch_unlink event
+        backfill_ids backfill_code set_project_code set_first_code set_subproject_code worker_new worker_add
+        worker_add_force rebuild rebuild_one doctor;
 }
 
 #[test]

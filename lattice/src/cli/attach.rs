@@ -9,7 +9,7 @@ use lattice::model::event::{ARTIFACT_ATTACHED, Event};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::ids::{ArtifactId, TaskId};
 use lattice::storage::artifact::{
-    NewArtifact, read_meta, store_bytes, store_file, store_reference,
+    NewArtifact, discard, read_meta, store_bytes, store_file, store_reference,
 };
 
 use super::change::{Change, one_of};
@@ -79,18 +79,31 @@ pub(crate) fn attach(session: &Session, args: &AttachArgs) -> Result<()> {
     artifact.custom_fields = custom_fields(commit.as_deref());
     // Before anything is copied: a task that cannot be changed refuses.
     drop(change.begin(&task)?);
-    // Durable before the event speaks of it, and without the task's locks, because it may be large. A crash in
-    // between leaves an artifact that no task has; the same --id takes it up again.
-    let metadata = match read_meta(&change.layout, &artifact.id)? {
-        Some(stored) => check_same(stored, &artifact, &source)?,
-        None => store(&change, &artifact, &source)?,
-    };
-    let human = if record(&change, &task, args, &artifact)? {
+    let stored = stored(&change, &artifact, &source);
+    let recorded = stored.and_then(|metadata| {
+        record(&change, &task, args, &artifact).map(|event| (metadata, event))
+    });
+    let (metadata, event) = recorded.inspect_err(|_| {
+        if args.id.is_none() {
+            discard(&change.layout, &task, &artifact);
+        }
+    })?;
+    let human = if let Some(event) = event {
+        change.fire(&[event])?;
         render::task::attached(&artifact, &task)
     } else {
         format!("Artifact {} already exists (idempotent).", artifact.id)
     };
     session.out.answer(metadata, &artifact.id, human)
+}
+
+/// Durable before the event speaks of it, and without the task's locks, because it may be large. A crash in between
+/// leaves an artifact that no task has; the same --id takes it up again.
+fn stored(change: &Change<'_>, artifact: &NewArtifact, source: &Source) -> Result<Value> {
+    match read_meta(&change.layout, &artifact.id)? {
+        Some(stored) => check_same(stored, artifact, source),
+        None => store(change, artifact, source),
+    }
 }
 
 fn source(args: &AttachArgs) -> Result<Source> {
@@ -159,13 +172,13 @@ fn store(change: &Change<'_>, artifact: &NewArtifact, source: &Source) -> Result
     }
 }
 
-/// Writes the event, with the time that the metadata has; `false` if the task has the artifact already.
+/// Writes the event, with the time that the metadata has; none if the task has the artifact already.
 fn record(
     change: &Change<'_>,
     task: &TaskId,
     args: &AttachArgs,
     artifact: &NewArtifact,
-) -> Result<bool> {
+) -> Result<Option<Event>> {
     let mut data = Map::new();
     data.insert("artifact_id".to_owned(), artifact.id.as_str().into());
     if let Some(role) = &args.role {
@@ -177,7 +190,7 @@ fn record(
             && event.data().get("artifact_id") == data.get("artifact_id")
     };
     if txn.events().iter().any(is_ours) {
-        return Ok(false);
+        return Ok(None);
     }
     let event = change.author.event(
         ARTIFACT_ATTACHED,
@@ -185,8 +198,8 @@ fn record(
         artifact.created_at.clone(),
         Value::Object(data),
     );
-    change.commit(txn, &[event])?;
-    Ok(true)
+    change.record(txn, std::slice::from_ref(&event))?;
+    Ok(Some(event))
 }
 
 /// The same ID again means the same thing again, or it is a mistake.

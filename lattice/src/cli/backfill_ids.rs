@@ -37,10 +37,11 @@ pub(crate) fn backfill_ids(session: &Session, args: &BackfillIdsArgs) -> Result<
     let author = Author::new(checked_actor(&args.actor)?);
     let prefix = prefix(&layout, args)?;
     let (given, unreadable) = backfill::give_ids(&layout, &prefix, &author, &now)?;
+    let all = if unreadable.is_empty() { "All tasks" } else { "All tasks that can be read" };
     session.out.warn_all(unreadable);
     match &given[..] {
         [] => {
-            let message = "All tasks already have short IDs";
+            let message = format!("{all} already have short IDs");
             session.out.answer(
                 json!({"assigned": 0, "message": message}),
                 0,

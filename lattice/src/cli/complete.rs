@@ -11,7 +11,7 @@ use lattice::model::policy::{
     REVIEW, Review, check_completion, check_transition, wants_fresh_review,
 };
 use lattice::model::reduce::replay;
-use lattice::storage::artifact::{NewArtifact, store_bytes};
+use lattice::storage::artifact::{NewArtifact, discard, store_bytes};
 
 use super::change::Change;
 use super::freshness::{Head, custom_fields, review_of, reviewed_commit};
@@ -70,8 +70,10 @@ pub(crate) fn complete(session: &Session, args: &CompleteArgs) -> Result<()> {
     events.push(event(STATUS_CHANGED, json!({"from": REVIEW, "to": DONE})));
 
     // Small, so the locks do not mind; and now nothing refuses any more. A crash leaves an artifact of no task.
-    store_bytes(&change.layout, &artifact, body.as_bytes())?;
-    let snapshot = change.commit(txn, &events)?;
+    let stored = store_bytes(&change.layout, &artifact, body.as_bytes());
+    let recorded = stored.and_then(|_| change.record(txn, &events));
+    let snapshot = recorded.inspect_err(|_| discard(&change.layout, &task, &artifact))?;
+    change.fire(&events)?;
     let (id, count) = (snapshot.display_id(), events.len());
     let human = format!("Completed {id}: {count} events ({from} -> {REVIEW} -> {DONE})");
     session.out.answer(Value::Object(snapshot.0), "ok", human)

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::ids::TaskId;
-use lattice::storage::task::{NewTask, create_task, read_task};
+use lattice::storage::task::{Created, NewTask, create_task};
 
 use super::change::{Change, one_of};
 use super::identity::{WriteArgs, checked_actor};
@@ -64,14 +64,14 @@ pub(crate) fn create(session: &Session, args: &CreateArgs) -> Result<()> {
     let new = new_task(&change, args)?;
     change.layout.ensure_dirs()?;
     let progress = Progress::for_lock(session, "the short IDs");
-    let (snapshot, is_new) = create_task(&change.layout, &change.config, &new, &change.author)?;
+    let created = create_task(&change.layout, &change.config, &new, &change.author)?;
     drop(progress);
-    if let (true, Some(task)) = (is_new, snapshot.task_id()) {
-        let (events, ..) = read_task(&change.layout, &task)?;
-        let created = snapshot.text("last_event_id").unwrap_or_default();
-        let events: Vec<_> = events.into_iter().filter(|event| event.id() == created).collect();
-        change.fire(&events)?;
+    let Created { snapshot, event, trouble } = created;
+    if let Some(failure) = trouble {
+        let id = snapshot.display_id();
+        session.out.warn(format_args!("{id} is created, but not all of its files: {failure}"));
     }
+    change.fire(event.as_slice())?;
     let (quiet, human) = (snapshot.display_id().to_owned(), render::task::created(&snapshot));
     session.out.answer(Value::Object(snapshot.0), quiet, human)
 }

@@ -103,11 +103,14 @@ pub(crate) fn init(session: &Session, args: &InitArgs) -> Result<()> {
     };
     let config = if exists { task::read_config(&layout)? } else { config(args)? };
     let completed = scaffold::complete(&layout, &config, &context(&layout, args))?;
-    let created = !exists && scaffold::publish_config(&layout, &config)?;
+    let seed = || {
+        if args.seed {
+            session.out.warn_all(seeds::plant(&layout, &config)?);
+        }
+        Ok(())
+    };
+    let created = !exists && scaffold::publish_config(&layout, &config, seed)?;
     let config = if created { config } else { task::read_config(&layout)? };
-    if created && args.seed {
-        seeds::plant(&layout, &config)?;
-    }
     let human = if created { summary(&layout, args, &config) } else { already(completed) };
     let data = json!({"created": created, "path": layout.root.display().to_string(), "config": config.raw()});
     session.out.answer(data, layout.root.display(), human)

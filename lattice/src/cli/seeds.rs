@@ -4,7 +4,7 @@ use lattice::model::config::Config;
 use lattice::model::event::Author;
 use lattice::model::failure::Result;
 use lattice::storage::layout::Layout;
-use lattice::storage::task::{NewTask, create_task};
+use lattice::storage::task::{NewTask, create_task, list_snapshots};
 
 /// Not an actor that anybody could name: these tasks are nobody's.
 const ACTOR: &str = "system:init";
@@ -29,8 +29,18 @@ const SEEDS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-pub(crate) fn plant(layout: &Layout, config: &Config) -> Result<()> {
-    for (title, description, status) in SEEDS {
+/// Those that are not there yet: an `init` that was cut off may have made some.
+/// Gives what could not be written of those that are there now.
+pub(crate) fn plant(layout: &Layout, config: &Config) -> Result<Vec<String>> {
+    let mut troubles = Vec::new();
+    let (tasks, _) = list_snapshots(layout, false);
+    let is_there = |title: &str| {
+        tasks.iter().any(|(task, _)| {
+            let is = |key: &str, text: &str| task.get(key).is_some_and(|value| value == text);
+            is("title", title) && is("created_by", ACTOR)
+        })
+    };
+    for (title, description, status) in SEEDS.into_iter().filter(|(title, ..)| !is_there(title)) {
         let new = NewTask {
             title: title.to_owned(),
             description: Some(description.to_owned()),
@@ -39,7 +49,8 @@ pub(crate) fn plant(layout: &Layout, config: &Config) -> Result<()> {
             priority: config.default_priority().to_owned(),
             ..NewTask::default()
         };
-        create_task(layout, config, &new, &Author::new(ACTOR))?;
+        let created = create_task(layout, config, &new, &Author::new(ACTOR))?;
+        troubles.extend(created.trouble.map(|failure| failure.to_string()));
     }
-    Ok(())
+    Ok(troubles)
 }

@@ -8,9 +8,11 @@ use nix::libc;
 use serde_json::{Map, Value, json};
 
 use super::layout::Layout;
+use super::log;
 use super::replace::{publish_exclusive, replace_with};
+use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
-use crate::model::ids::ArtifactId;
+use crate::model::ids::{ArtifactId, TaskId};
 use crate::model::json;
 
 /// What is known about an artifact before its payload is stored.
@@ -103,6 +105,26 @@ pub fn read_meta(layout: &Layout, id: &ArtifactId) -> Result<Option<Value>> {
             format!("the artifact metadata `{}` is not a JSON object", path.display()),
         )
         .hint("restore it from git, or move it away and attach the artifact again")),
+    }
+}
+
+/// Takes an artifact away again that was made for an event which could not be written. Only for an ID that nobody else
+/// can know. One that stands in the log after all, or may, stays.
+pub fn discard(layout: &Layout, task: &TaskId, artifact: &NewArtifact) {
+    let names_it =
+        |event: &Event| event.data().get("artifact_id") == Some(&artifact.id.as_str().into());
+    let is_known = match log::read_history(layout, task) {
+        Ok(Some(history)) => history.events.iter().any(names_it),
+        Ok(None) => false,
+        Err(_) => true,
+    };
+    if !is_known {
+        // The metadata makes the artifact, so it goes first. What cannot be removed is an artifact of no task.
+        drop(fs_err::remove_file(layout.artifact_meta(&artifact.id)));
+        drop(
+            payload_name(artifact)
+                .map(|name| fs_err::remove_file(layout.artifact_payloads().join(name))),
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::config::Config;
 use crate::model::failure::Result;
 
 /// The lock key that the Python tool's dashboard takes too.
-const KEY: &str = "config";
+pub(super) const KEY: &str = "config";
 
 /// Lets `change` see the settings and give those to be set; unknown keys stay. An empty answer writes nothing.
 pub fn change(

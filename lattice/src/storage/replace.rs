@@ -92,7 +92,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// `sudo lattice …` must not lock the owner out of his own files.
-fn inherit(temporary: &NamedTempFile, old: &Metadata) -> io::Result<()> {
+pub(super) fn inherit(temporary: &NamedTempFile, old: &Metadata) -> io::Result<()> {
     let new = temporary.as_file().metadata()?;
     let differs = |old: u32, new: u32| (old != new).then_some(old);
     let (uid, gid) = (differs(old.uid(), new.uid()), differs(old.gid(), new.gid()));

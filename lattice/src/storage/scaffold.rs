@@ -3,8 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::config_file;
 use super::gitfiles;
 use super::layout::Layout;
+use super::lock;
 use super::owner;
 use super::replace::publish_exclusive;
 use super::task::short_ids;
@@ -33,9 +35,18 @@ pub fn ensure_ids(layout: &Layout, config: &Config) -> Result<bool> {
     Ok(config.project_code().is_some() && short_ids::ensure(layout)?)
 }
 
-/// Writes the configuration; `false` if there is one already. It comes last: as long as it is missing, the next
-/// `init` goes on where this one was killed.
-pub fn publish_config(layout: &Layout, config: &Config) -> Result<bool> {
+/// Writes the configuration; `false` if there is one already. It comes last, behind what `before` makes: as long as it
+/// is missing, the next `init` goes on where this one was killed.
+pub fn publish_config(
+    layout: &Layout,
+    config: &Config,
+    before: impl FnOnce() -> Result<()>,
+) -> Result<bool> {
+    let _locks = lock::acquire(layout, &[config_file::KEY.to_owned()])?;
+    if fs_err::symlink_metadata(layout.config()).is_ok() {
+        return Ok(false);
+    }
+    before()?;
     publish(&layout.config(), config.file_text().as_bytes())
 }
 

@@ -32,9 +32,14 @@ pub fn sampled(moments: Vec<Moment>, count: usize) -> Vec<Moment> {
     let acts = |moment: &Moment| ACTS.split_whitespace().any(|act| act == moment.syscall);
     let moments: Vec<_> = moments.into_iter().filter(acts).collect();
     assert!(moments.len() > count, "the trace shows the work: {moments:?}");
-    let count = if is_full() { moments.len().min(FULL) } else { count };
+    spread(&moments, if is_full() { moments.len().min(FULL) } else { count })
+}
+
+/// At most so many, evenly spread, the first and the last among them.
+pub fn spread(moments: &[Moment], count: usize) -> Vec<Moment> {
     let last = moments.len() - 1;
-    (0..count).map(|n| moments[n * last / (count - 1)].clone()).collect()
+    let count = count.min(moments.len());
+    (0..count).map(|n| moments[n * last / (count - 1).max(1)].clone()).collect()
 }
 
 /// After at most one ordinary call: every start has its one end, and nothing is left.

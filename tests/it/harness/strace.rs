@@ -51,8 +51,51 @@ pub fn moments(sandbox: &Sandbox, call: Call) -> (Finished, Vec<Moment>) {
 /// The same, but only the calls that speak of a path that contains this text, by name or by descriptor.
 #[track_caller]
 pub fn moments_on(sandbox: &Sandbox, call: Call, part: &str) -> (Finished, Vec<Moment>) {
+    moments_that(sandbox, call, |line| line.contains(part))
+}
+
+/// The same, but only the calls whose line of the trace is wanted.
+#[track_caller]
+pub fn moments_that(
+    sandbox: &Sandbox,
+    call: Call,
+    wanted: impl Fn(&str) -> bool,
+) -> (Finished, Vec<Moment>) {
     let (finished, text) = told(sandbox, call, &[]);
-    (finished, read_lines(&text, |line| line.contains(part)))
+    (finished, read_lines(&text, wanted))
+}
+
+/// System calls that can fail for want of room, or of permission, because they change something.
+const WRITES: &[&str] = &[
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "symlink",
+    "symlinkat",
+    "fallocate",
+    "ftruncate",
+    "fchmod",
+    "fchown",
+    "copy_file_range",
+    "sendfile",
+];
+
+/// Whether a line of a trace tells of such a call, or of a file that is opened for it.
+pub fn writes(line: &str) -> bool {
+    let Some((name, words)) = line.split_once('(') else { return false };
+    let opens = ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| words.contains(flag));
+    WRITES.contains(&name) || (name.starts_with("open") && opens)
 }
 
 /// Lets a call run and gives the trace of its first process, or with `-f` of all of them: with the paths behind

@@ -21,14 +21,15 @@ pub(super) fn lay(
     files: &[NewFile],
     force: bool,
 ) -> Result<()> {
-    let laid = lay_down(layout, files, force)?;
-    let mut rows: Vec<(&str, Laid)> = files.iter().map(|file| &*file.path).zip(laid).collect();
-    let schema = NewFile { path: SCHEMA.into(), text: schema::text().into(), executable: false };
     // Another one belongs to another version, or to the user.
-    if fs_err::symlink_metadata(layout.root.join(SCHEMA)).is_err() {
-        lay_down(layout, &[schema], false)?;
-        rows.push((SCHEMA, Laid::Made));
-    }
+    let lacks_schema = fs_err::symlink_metadata(layout.root.join(SCHEMA)).is_err();
+    let schema = NewFile { path: SCHEMA.into(), text: schema::text().into(), executable: false };
+    // Before the definition, which is the last.
+    let files: Vec<NewFile> =
+        lacks_schema.then_some(schema).into_iter().chain(files.iter().cloned()).collect();
+    let laid = lay_down(layout, &files, force)?;
+    let mut rows: Vec<(&str, Laid)> = files.iter().map(|file| &*file.path).zip(laid).collect();
+    rows.rotate_left(usize::from(lacks_schema));
     let data = json!({
         "worker": worker,
         "files": rows.iter().map(|(path, laid)| json!({"path": path, "action": laid.word()})).collect::<Value>(),

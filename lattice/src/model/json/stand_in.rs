@@ -29,29 +29,22 @@ pub(super) fn code_points(text: &str) -> Vec<u32> {
     let mut points = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let length = match surrogate(rest) {
-            None => {
-                points.push(u32::from(c));
-                c.len_utf8()
-            }
-            Some((first, length)) => {
-                let second = surrogate(&rest[length..]);
-                let pair = [Some(first), second.map(|(unit, _)| unit)].into_iter().flatten();
-                match (char::decode_utf16(pair).next(), second) {
-                    (Some(Ok(c)), Some((_, more))) => {
-                        points.push(u32::from(c));
-                        length + more
-                    }
-                    _ => {
-                        points.push(u32::from(first));
-                        length
-                    }
-                }
-            }
-        };
+        let (point, length) = surrogates(rest).unwrap_or((u32::from(c), c.len_utf8()));
+        points.push(point);
         rest = &rest[length..];
     }
     points
+}
+
+/// The surrogate that a text begins with, or the character of two, and the length of what stands for it.
+fn surrogates(text: &str) -> Option<(u32, usize)> {
+    let (first, length) = surrogate(text)?;
+    if let Some((second, more)) = surrogate(&text[length..])
+        && let Some(Ok(c)) = char::decode_utf16([first, second]).next()
+    {
+        return Some((u32::from(c), length + more));
+    }
+    Some((u32::from(first), length))
 }
 
 /// Whether this would make a stand-in behind a mark that is none.

@@ -11,7 +11,7 @@ use crate::model::failure::Result;
 use crate::model::ids::TaskId;
 use crate::storage::layout::Layout;
 
-/// The new short IDs, in the order of the tasks' age; and what could not be read. A crash leaves a number that is
+/// The new short IDs, in the order of the tasks' age; and what could not be read, or not be written in the second place. A crash leaves a number that is
 /// taken and not used, which hurts nobody.
 pub fn give_ids(
     layout: &Layout,
@@ -19,9 +19,9 @@ pub fn give_ids(
     author: &Author,
     now: &dyn Fn() -> String,
 ) -> Result<(Vec<String>, Vec<String>)> {
-    let mut unreadable = Vec::new();
-    let mut tasks = task_ids(&layout.events(), "jsonl", &mut unreadable);
-    tasks.extend(task_ids(&layout.archive_events(), "jsonl", &mut unreadable));
+    let mut troubles = Vec::new();
+    let mut tasks = task_ids(&layout.events(), "jsonl", &mut troubles);
+    tasks.extend(task_ids(&layout.archive_events(), "jsonl", &mut troubles));
     tasks.sort();
     tasks.dedup();
     let (mut named, mut nameless) = (Named::default(), Vec::new());
@@ -33,7 +33,7 @@ pub fn give_ids(
                 }
                 None => nameless.push(task),
             },
-            Err(failure) => unreadable.push(failure.to_string()),
+            Err(failure) => troubles.push(failure.to_string()),
         }
     }
     nameless.sort();
@@ -43,9 +43,9 @@ pub fn give_ids(
     }
     let mut given = Vec::new();
     for task in nameless {
-        given.extend(give_id(layout, prefix, &task, &named, author, now())?);
+        given.extend(give_id(layout, prefix, &task, &named, author, now(), &mut troubles)?);
     }
-    Ok((given, unreadable))
+    Ok((given, troubles))
 }
 
 /// `None` if somebody was faster.
@@ -56,6 +56,7 @@ fn give_id(
     named: &Named,
     author: &Author,
     ts: String,
+    troubles: &mut Vec<String>,
 ) -> Result<Option<String>> {
     let short_id = short_ids::allocate(layout, prefix, task)?;
     let mut txn = TaskTxn::begin(layout, task)?;
@@ -64,6 +65,8 @@ fn give_id(
     }
     let data = json!({"short_id": short_id});
     txn.append(&author.event(TASK_SHORT_ID_ASSIGNED, task, ts, data))?;
-    txn.write_snapshot()?;
+    if let Err(failure) = txn.write_snapshot() {
+        troubles.push(format!("{short_id} is given, but not in the snapshot: {failure}"));
+    }
     Ok(Some(short_id))
 }

@@ -39,17 +39,33 @@ pub struct NewTask {
     pub id: Option<TaskId>,
 }
 
-/// Creates a task; `false` if it was there already with the same content.
+/// What became of a task that was to be created.
+#[derive(Debug)]
+pub struct Created {
+    pub snapshot: Snapshot,
+    /// None if it was there already with the same content.
+    pub event: Option<Event>,
+    /// What could not be written beside the event, which is all that counts.
+    pub trouble: Option<Failure>,
+}
+
+impl Created {
+    fn before(snapshot: Snapshot) -> Self {
+        Self { snapshot, event: None, trouble: None }
+    }
+}
+
+/// Creates a task, unless it is there already with the same content.
 pub fn create_task(
     layout: &Layout,
     config: &Config,
     new: &NewTask,
     author: &Author,
-) -> Result<(Snapshot, bool)> {
+) -> Result<Created> {
     if let Some(id) = &new.id
         && let Some(existing) = existing(layout, id, new)?
     {
-        return Ok((existing, false));
+        return Ok(Created::before(existing));
     }
     layout.ensure_dirs()?;
     let task = new.id.clone().unwrap_or_else(TaskId::generate);
@@ -61,19 +77,18 @@ pub fn create_task(
 
     let locks = lock::acquire(layout, &lock::lifecycle_keys(&task))?;
     if let Some(existing) = existing(layout, &task, new)? {
-        return Ok((existing, false));
+        return Ok(Created::before(existing));
     }
     let data = new.event_data(short_id.as_deref());
     let event = author.event(TASK_CREATED, &task, timestamp(SystemTime::now()), data);
     begin_log(layout, &task, &event)?;
 
     // From here on the task is there, and every reader finds it. The rest is repaired by the next write.
-    let txn = TaskTxn::open(layout, &task, false, locks)?;
-    let snapshot = txn.snapshot().clone();
-    drop(txn.write_snapshot());
-    drop(txn);
-    drop(write_plan(layout, &task, new, short_id.as_deref()));
-    Ok((snapshot, true))
+    let snapshot = replay(std::slice::from_ref(&event)).expect("it begins with its creation");
+    let txn = TaskTxn::open(layout, &task, false, locks);
+    let written = txn.and_then(|txn| txn.write_snapshot());
+    let written = written.and(write_plan(layout, &task, new, short_id.as_deref()));
+    Ok(Created { snapshot, event: Some(event), trouble: written.err() })
 }
 
 impl NewTask {
@@ -175,19 +190,17 @@ fn make_log(layout: &Layout, task: &TaskId) -> Result<File> {
     }
 }
 
-/// A heading and the description, for whoever plans the task. An existing plan stays as it is.
-fn write_plan(
-    layout: &Layout,
-    task: &TaskId,
-    new: &NewTask,
-    short_id: Option<&str>,
-) -> io::Result<()> {
+/// A heading and the description, for whoever plans the task. One that is there stays as it is.
+fn write_plan(layout: &Layout, task: &TaskId, new: &NewTask, short_id: Option<&str>) -> Result<()> {
     let heading = short_id.map(|id| format!("{id}: ")).unwrap_or_default();
     let mut text = format!("# {heading}{}\n", new.title);
     if let Some(description) = new.description.as_deref().filter(|text| !text.is_empty()) {
         text.extend(["\n", description, "\n"]);
     }
-    let mut plan = File::create_new(layout.plan(task))?;
+    let mut plan = match File::create_new(layout.plan(task)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        plan => plan?,
+    };
     owner::inherit(plan.file(), &layout.plan(task));
-    plan.write_all(text.as_bytes())
+    Ok(plan.write_all(text.as_bytes())?)
 }

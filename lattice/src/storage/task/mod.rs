@@ -10,7 +10,7 @@ pub mod short_ids;
 mod tests;
 mod txn;
 
-pub use create::{NewTask, create_task};
+pub use create::{Created, NewTask, create_task};
 pub use read::{
     TaskLog, list_snapshots, open_runs_of, read_config, read_mentioning, read_open_runs,
     read_snapshot, read_task, read_task_log, resolve_task, task_ids,

@@ -30,10 +30,11 @@ fn creating_again_is_success_or_a_conflict() {
     let again = |new: &NewTask| {
         create_task(&project.layout, &project.config, new, &Author::new("human:bob"))
     };
-    assert!(again(&new).unwrap().1);
+    assert!(again(&new).unwrap().event.is_some());
     let before = file(project.layout.ids());
-    let (snapshot, created) = again(&new).unwrap();
-    assert_eq!((snapshot.id(), created, file(project.layout.ids())), (id.as_str(), false, before));
+    let Created { snapshot, event, .. } = again(&new).unwrap();
+    assert_eq!((snapshot.id(), file(project.layout.ids())), (id.as_str(), before));
+    assert!(event.is_none());
     for other in [
         NewTask { title: "u".to_owned(), ..new.clone() },
         NewTask { tags: vec!["a".to_owned()], ..new.clone() },
@@ -42,7 +43,7 @@ fn creating_again_is_success_or_a_conflict() {
         assert_eq!(again(&other).unwrap_err().code(), Code::Conflict);
     }
     project.archive_by_hand(&id);
-    assert!(!again(&new).unwrap().1);
+    assert!(again(&new).unwrap().event.is_none());
 }
 
 #[test]

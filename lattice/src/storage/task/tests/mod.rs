@@ -33,9 +33,9 @@ fn project() -> Project {
 
 impl Project {
     fn create(&self, new: &NewTask) -> TaskId {
-        let (snapshot, _) =
+        let created =
             create_task(&self.layout, &self.config, new, &Author::new("human:ana")).unwrap();
-        snapshot.task_id().unwrap()
+        created.snapshot.task_id().unwrap()
     }
 
     fn comment(&self, task: &TaskId, body: &str) {

@@ -28,6 +28,7 @@ use crate::shim::END_LIMIT;
 
 const GRACE: Duration = Duration::from_secs(2);
 
+#[inline(never)]
 pub(crate) fn run(directory: &Path, forced: bool) -> Result<()> {
     let (seat, caller) = seat::take(directory)?;
     bound_own_life(&seat);

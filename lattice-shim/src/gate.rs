@@ -33,6 +33,7 @@ pub(crate) const READY: u8 = b'=';
 
 /// The same for a supervisor that has a terminal and whatever else its caller left it: first the child parts with
 /// that.
+#[inline(never)]
 pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
     inherit::close_leaked_descriptors();
     inherit::default_dispositions_at_exec();
@@ -43,6 +44,7 @@ pub(crate) fn run_apart(words: &[OsString]) -> Result<()> {
 /// `gate PARENT UMASK BOUNDS INPUT COUNT WRITABLE… PROGRAM ARGUMENT…`: stdin is the gate's socket, stdout and stderr
 /// are the engine's already; BOUNDS are its limits and its niceness, INPUT is the file that it reads, and WRITABLE are
 /// COUNT places outside of which it cannot write, or with `-` for COUNT it is not confined.
+#[inline(never)]
 pub(crate) fn run(words: &[OsString]) -> Result<()> {
     let [parent, mask, bounds, input, count, words @ ..] = words else { return Err(misuse()) };
     let bounds: Bounds = bounds.to_str().and_then(|word| word.parse().ok()).ok_or_else(misuse)?;
@@ -50,6 +52,7 @@ pub(crate) fn run(words: &[OsString]) -> Result<()> {
     let [program, arguments @ ..] = words else { return Err(misuse()) };
     let parent = number(parent)?;
     die_with(parent, Signal::SIGKILL)?;
+    inherit::unblock_signals()?;
     offer_to_oom_killer();
     set_umask(mask)?;
     let mut socket = take_socket()?;
@@ -93,9 +96,11 @@ fn places<'a>(
 
 /// `helper PARENT UMASK PROGRAM ARGUMENT…`: no gate, and TERM when the parent dies, on which git removes its lock
 /// files. What git makes in the repository is the user's, so it has the user's modes.
+#[inline(never)]
 pub(crate) fn run_helper(words: &[OsString]) -> Result<()> {
     let [parent, mask, program, arguments @ ..] = words else { return Err(misuse()) };
     die_with(number(parent)?, Signal::SIGTERM)?;
+    inherit::unblock_signals()?;
     set_umask(mask)?;
     let error = spawn::inheriting(program).args(arguments).exec();
     Err(Failure::new(

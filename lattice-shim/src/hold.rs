@@ -19,7 +19,7 @@ impl Shim<'_> {
     }
 
     pub(crate) fn uses_too_much(&mut self) -> Option<Reason> {
-        let own = &self.seat.spec.run_id;
+        let own = &self.seat.id;
         let spared = |pid| spare::is_other_supervisor(own, pid);
         self.gauge.as_mut().and_then(|gauge| gauge.exceeded(&spared))
     }

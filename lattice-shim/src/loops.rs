@@ -2,7 +2,7 @@
 //! Whatever it waits for, it hears a stop and keeps the engine's pipe empty.
 
 use std::io::{self};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,18 @@ use lattice::model::run::Spec;
 use lattice::process::cgroup::Group;
 use lattice::process::channel::{Channel, Received};
 use lattice::process::inherit;
+use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self};
 use lattice::process::table;
 use lattice::process::tree::{self, Plan, STILL_UNKILLABLE_AFTER, Swept, UNKILLABLE_AFTER};
 use lattice::process::watch::{STOP_SIGNALS, Watch};
 use lattice::runs::end::hands::Hands;
-use lattice::runs::follow::Follower;
+use lattice::runs::follow::{Follower, Source};
 use lattice::runs::{allowance, spare};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::messages::Message;
 
@@ -31,6 +33,18 @@ pub(crate) const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 /// Stops that come this close together are one.
 const ECHO: Duration = Duration::from_millis(250);
+
+/// What a loop knows that outlives an `exec`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Rest {
+    umask: u32,
+    group: Option<Group>,
+    last_output: Moment,
+    /// A SIGCHLD has not been looked into.
+    child_ended: bool,
+    source: Option<Source>,
+    settled: Option<(u64, Moment)>,
+}
 
 /// What a supervisor waits with.
 pub(crate) struct Loop {
@@ -102,6 +116,37 @@ impl Loop {
         })
     }
 
+    pub(crate) fn rest(&self) -> Rest {
+        Rest {
+            umask: self.umask,
+            group: self.group.clone(),
+            last_output: Moment::of(self.last_output),
+            child_ended: self.child_ended,
+            source: self.follower.as_ref().map(|follower| follower.source().clone()),
+            settled: self.settled.map(|(records, since)| (records, Moment::of(since))),
+        }
+    }
+
+    /// The loop of another image, which had come to rest.
+    pub(crate) fn renewed(
+        run: RunId,
+        rest: Rest,
+        peer: OwnedFd,
+        log: Option<LogPump>,
+    ) -> io::Result<Self> {
+        let mut turns = Self::before(run, rest.umask, Some(Channel::new(peer)))?;
+        turns.group = rest.group;
+        turns.last_output = rest.last_output.instant();
+        turns.settled = rest.settled.map(|(records, since)| (records, since.instant()));
+        turns.child_ended = rest.child_ended;
+        if let (Some(source), Some(file)) = (rest.source, log.as_ref().and_then(LogPump::at_rest)) {
+            turns.follower = Follower::begin(source, file.try_clone()?);
+        }
+        turns.log = log;
+        turns.read_on();
+        Ok(turns)
+    }
+
     /// From now on it waits for this run.
     pub(crate) fn belong_to(&mut self, spec: &Spec) {
         self.run = spec.run_id.clone();
@@ -166,6 +211,25 @@ impl Loop {
     /// From here on the log does not show these. Nothing that could be one of them has been printed yet.
     pub(crate) fn hide(&mut self, mask: &Mask) {
         self.log = self.log.take().map(|log| log.behind(mask.veil()));
+    }
+
+    /// Whether nothing is left that an `exec` would take from this image. If so all signals are blocked from here on.
+    pub(crate) fn come_to_rest(&mut self) -> io::Result<bool> {
+        inherit::block_signals()?;
+        let turned = self.turn(Some(Instant::now()));
+        let is_empty = self.stops.is_empty() && self.messages.is_empty();
+        let at_rest = is_empty
+            && self.peer.as_ref().is_some_and(Channel::is_empty)
+            && self.log.as_ref().is_none_or(|log| log.at_rest().is_some());
+        if turned.is_err() || !at_rest {
+            Self::go_on()?;
+        }
+        turned.map(|()| at_rest)
+    }
+
+    /// Lets in what has been blocked.
+    pub(crate) fn go_on() -> io::Result<()> {
+        Watch::let_in()
     }
 
     pub(crate) fn follow(&mut self, follower: Option<Follower>) {

@@ -17,12 +17,14 @@ mod launch;
 mod limits;
 mod loops;
 mod messages;
+mod renew;
 mod roles;
 mod seat;
 mod shim;
 mod slot;
 mod stage0;
 mod supervise;
+mod waiting;
 mod warden;
 mod worktree;
 

@@ -9,8 +9,10 @@ use lattice::process::inherit;
 
 use lattice::runs::handover::VERSION_TEXT;
 
-use crate::{debug, exits, finish, gate, hook, shim, stage0, warden};
+use crate::renew::WAITS;
+use crate::{debug, exits, finish, gate, hook, shim, stage0, waiting, warden};
 
+/// No role is inlined: the frame of each would then be that of all, and a page that a stack has touched stays.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let (Some(role), rest) = (arguments.first(), arguments.get(1..).unwrap_or_default()) else {
         return Err(usage());
@@ -23,6 +25,10 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         (Some("stage0"), [next, directory]) => stage0::run(next, Path::new(directory))?,
         (Some("warden"), [directory]) => warden::run(Path::new(directory))?,
         (Some("shim"), [directory]) => shim::run(Path::new(directory))?,
+        (Some("warden"), [word, directory]) if word == WAITS => {
+            warden::go_on(Path::new(directory))?;
+        }
+        (Some("shim"), [word, directory]) if word == WAITS => waiting::go_on(Path::new(directory))?,
         (Some("finish"), [directory]) => finish::run(Path::new(directory), false)?,
         (Some("finish-forced"), [directory]) => finish::run(Path::new(directory), true)?,
         (Some("gate"), words) => gate::run(words)?,

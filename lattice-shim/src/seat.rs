@@ -12,11 +12,13 @@ use lattice::runs::directory::{LifeLock, RunDir};
 use lattice::storage::layout::Layout;
 use lattice::storage::replace;
 
+use crate::renew::{self, Later, Renewed};
+
 /// A supervisor's own place: the run, its spec, the life lock, and a channel to whoever started it.
 pub(crate) struct Seat {
     pub(crate) id: RunId,
     pub(crate) run: RunDir,
-    pub(crate) spec: Spec,
+    pub(crate) spec: Later<Spec>,
     pub(crate) layout: Layout,
     /// Held until this process is gone: its exit is what frees the run.
     pub(crate) life: LifeLock,
@@ -34,9 +36,7 @@ pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
     inherit::restrict_own_files();
     inherit::adopt_orphans(true)?;
     let run = RunDir::at(directory);
-    let id = run
-        .run_id()
-        .ok_or_else(|| Failure::new(Code::Usage, format!("{} is no run", directory.display())))?;
+    let id = run_id(&run)?;
     let channel = Channel::new(handed.stdout);
     let spec = run.spec().inspect_err(|failure| {
         // Of another version, perhaps. Whoever has started us may be gone, and is told if it is not.
@@ -46,7 +46,23 @@ pub(crate) fn take(directory: &Path) -> Result<(Seat, Channel)> {
     std::env::set_current_dir(&layout.dir).map_err(|error| {
         Failure::io(format_args!("failed to enter `{}`", layout.dir.display()), error)
     })?;
+    let spec = renew::now(spec);
     Ok((Seat { id, run, spec, layout, life, foreground: false }, channel))
+}
+
+/// The same place after an `exec`, which leaves session, umask and directory as they are.
+pub(crate) fn retake<T>(directory: &Path, renewed: &mut Renewed<T>) -> Result<Seat> {
+    let life = LifeLock { lock: File::from(renewed.next()?), ended: File::from(renewed.next()?) };
+    let run = RunDir::at(directory);
+    let id = run_id(&run)?;
+    let layout = layout_of(&run)?;
+    let spec = renewed.spec();
+    Ok(Seat { id, run, spec, layout, life, foreground: false })
+}
+
+fn run_id(run: &RunDir) -> Result<RunId> {
+    let named = run.run_id();
+    named.ok_or_else(|| Failure::new(Code::Usage, format!("{} is no run", run.path().display())))
 }
 
 /// Where the directory is now: the project may have been moved since the spec was written.

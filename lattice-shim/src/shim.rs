@@ -13,6 +13,7 @@ use lattice::model::mask::Mask;
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason, Told};
 use lattice::model::run::Spec;
 use lattice::process::gauge::Gauge;
+use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
 use lattice::process::{inherit, oom::Toll};
@@ -28,8 +29,9 @@ use crate::engine_env;
 use crate::launch::{Gated, Job};
 use crate::loops::Loop;
 use crate::messages::Message;
+use crate::renew;
 use crate::seat::{self, Seat};
-use crate::supervise::{Finished, SWEEP_GRACE};
+use crate::supervise::{Finished, SWEEP_GRACE, Vigil};
 use crate::worktree;
 
 const KILL: i32 = Signal::SIGKILL as i32;
@@ -40,6 +42,7 @@ pub(crate) const WORKTREE_LIMIT: Duration = Duration::from_hours(1);
 /// Salvage of a very big worktree, and the retries of a log that is full or locked.
 pub(crate) const END_LIMIT: Duration = Duration::from_hours(1);
 
+#[inline(never)]
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut warden) = seat::take(directory)?;
     drop(warden.receive_within(Duration::from_secs(10))?);
@@ -61,26 +64,24 @@ pub(crate) fn from_start_to_end(
 ) -> Result<(Event, Ending)> {
     let mask = secrets::of(&seat.spec, &engine_env::callers());
     turns.hide(&mask);
-    let mut shim = Shim {
+    let shim = Shim {
         seat,
         turns,
         output,
         mask,
+        begin: Moment::now(),
         dirty: None,
         engine: None,
         unbound: false,
         gauge: None,
         told: None,
         waited: None,
+        renew_at: None,
     };
-    let begin = Instant::now();
-    let facts = match ready {
-        Ok(()) => {
-            catch_unwind(AssertUnwindSafe(|| shim.work())).unwrap_or_else(|panic| crashed(&*panic))
-        }
+    shim.do_and_end(|shim| match ready {
+        Ok(()) => shim.work(),
         Err(failure) => Facts::new(Reason::Internal).because(failure.to_string()),
-    };
-    shim.end(Facts { duration_seconds: Some(begin.elapsed().as_secs_f64()), ..facts })
+    })
 }
 
 /// Without these no engine is started; the end is written all the same.
@@ -104,14 +105,17 @@ pub(crate) struct Shim<'a> {
     pub(crate) seat: &'a Seat,
     pub(crate) turns: Loop,
     /// The write end of the engine's pipe.
-    output: OwnedFd,
+    pub(crate) output: OwnedFd,
     /// What nobody is to read of what the run leaves.
-    mask: Mask,
-    dirty: Option<bool>,
+    pub(crate) mask: Mask,
+    pub(crate) begin: Moment,
+    pub(crate) dirty: Option<bool>,
     /// Set when the engine itself has been let go, and not a setup command.
     pub(crate) engine: Option<i32>,
     pub(crate) unbound: bool,
     pub(crate) gauge: Option<Gauge>,
+    /// When a wait that is not over by then is a long one.
+    pub(crate) renew_at: Option<Instant>,
     /// What the engine had told when it was decided to end it in spite of its result.
     pub(crate) told: Option<Told>,
     /// For a slot.
@@ -122,12 +126,27 @@ pub(crate) struct Shim<'a> {
 pub(crate) type Step<T = ()> = ControlFlow<Facts, T>;
 
 impl Shim<'_> {
+    /// A run has its end whatever becomes of the work.
+    pub(crate) fn do_and_end(
+        mut self,
+        work: impl FnOnce(&mut Self) -> Facts,
+    ) -> Result<(Event, Ending)> {
+        let facts = catch_unwind(AssertUnwindSafe(|| work(&mut self)))
+            .unwrap_or_else(|panic| crashed(&*panic));
+        let duration_seconds = Some(self.begin.elapsed().as_secs_f64());
+        self.end(Facts { duration_seconds, ..facts })
+    }
+
     /// Everything up to the engine's end. Any way out of it is a set of facts.
     fn work(&mut self) -> Facts {
         let facts = match self.prepare() {
             Continue(()) => self.run_engine(),
             Break(facts) => facts,
         };
+        self.with_circumstances(facts)
+    }
+
+    pub(crate) fn with_circumstances(&self, facts: Facts) -> Facts {
         let stop_requested = self.stop_is_requested();
         let waited_seconds = self.waited.map(|waited| waited.as_secs_f64());
         let (dirty, unbound) = (self.dirty, self.unbound);
@@ -136,7 +155,7 @@ impl Shim<'_> {
 
     /// Hooks, a slot, worktree and setup; a stop cuts each of them short.
     fn prepare(&mut self) -> Step {
-        let spec = &self.seat.spec;
+        let spec: &Spec = &self.seat.spec;
         self.turns.interrupted_by = Some(self.seat.run.stop_request());
         self.patience(WORKTREE_LIMIT, Reason::WorktreeFailed);
         self.announce();
@@ -193,7 +212,9 @@ impl Shim<'_> {
         };
         let limit = deadline.saturating_duration_since(Instant::now());
         let leader = self.launch(&argv, limit, true)?;
-        let Finished { exit, ended, swept: _ } = self.supervise(leader, limit, None);
+        self.turns.last_output = Instant::now();
+        let vigil = Vigil::new(leader, limit, &self.seat.spec);
+        let Finished { exit, ended, swept: _ } = self.supervise(&vigil);
         if let Some(reason) = ended.or_else(|| self.met(exit))
             && let Some(sentence) = allowance::sentence(&self.seat.spec, reason)
         {
@@ -223,12 +244,21 @@ impl Shim<'_> {
             Break(facts) => return facts,
         };
         self.engine = Some(leader);
-        let Finished { exit, ended, swept } =
-            self.supervise(leader, limit, spec.idle_ms.map(Duration::from_millis));
+        self.turns.last_output = Instant::now();
+        let engine = Vigil::new(leader, limit, spec);
+        let vigil = Vigil { idle_ms: spec.idle_ms, before, toll, ..engine };
+        // A debug run stays what its terminal has started.
+        self.renew_at = (!self.seat.foreground).then(|| Instant::now() + renew::AFTER);
+        self.see_out(&vigil)
+    }
+
+    /// The wait for the engine, and what is to be said of its end.
+    pub(crate) fn see_out(&mut self, vigil: &Vigil) -> Facts {
+        let Finished { exit, ended, swept } = self.supervise(vigil);
         let mut facts = match ended {
             None => match self.met(exit) {
                 Some(reason) => self.limited(reason),
-                None if is_of_kill(exit) && toll.has_grown() => Facts::new(Reason::OomKilled),
+                None if is_of_kill(exit) && vigil.toll.has_grown() => Facts::new(Reason::OomKilled),
                 None => Facts::new(exit.reason()),
             },
             Some(Reason::Stopped) => self.stopped(),
@@ -238,7 +268,7 @@ impl Shim<'_> {
         facts.exit = exit;
         facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
         swept.note_in(&mut facts);
-        if let (Some(before), Ok(after)) = (before, reap::children_usage()) {
+        if let (Some(before), Ok(after)) = (vigil.before, reap::children_usage()) {
             facts.cpu_seconds = Some(after.cpu_seconds - before.cpu_seconds);
             facts.max_rss_kb = peak(before, after);
         }
@@ -335,6 +365,7 @@ impl Shim<'_> {
     }
 
     /// From here on nothing is cut short: what the run has made is being saved.
+    #[inline(never)]
     fn end(mut self, mut facts: Facts) -> Result<(Event, Ending)> {
         drop(self.output);
         self.turns.interrupted_by = None;

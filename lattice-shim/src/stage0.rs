@@ -9,6 +9,7 @@ use std::process::Stdio;
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::{cgroup, inherit, spawn};
 
+#[inline(never)]
 pub(crate) fn run(role: &OsStr, directory: &Path) -> Result<()> {
     inherit::block_signals()?;
     inherit::close_leaked_descriptors();

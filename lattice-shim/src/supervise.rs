@@ -4,10 +4,14 @@ use std::time::{Duration, Instant};
 
 use lattice::controls::{self, Control};
 use lattice::model::outcome::{Exit, Reason};
-use lattice::process::reap::{self, Child};
+use lattice::model::run::Spec;
+use lattice::process::monotonic::Moment;
+use lattice::process::oom::Toll;
+use lattice::process::reap::{self, Child, Usage};
 use lattice::process::table;
 use lattice::process::tree::Swept;
 use lattice::runs::directory;
+use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 use crate::messages::Message;
@@ -18,6 +22,31 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// For what a leader that exited by itself has left behind.
 pub(crate) const SWEEP_GRACE: Duration = Duration::from_secs(2);
+
+/// The wait for one process, in words that outlive an `exec`.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Vigil {
+    pub(crate) leader: i32,
+    pub(crate) deadline: Moment,
+    pub(crate) idle_ms: Option<u64>,
+    pub(crate) result_grace_ms: u64,
+    /// What all children before it had used.
+    pub(crate) before: Option<Usage>,
+    pub(crate) toll: Toll,
+}
+
+impl Vigil {
+    pub(crate) fn new(leader: i32, limit: Duration, spec: &Spec) -> Self {
+        Self {
+            leader,
+            deadline: Moment::now().after(limit),
+            idle_ms: None,
+            result_grace_ms: spec.result_grace_ms,
+            before: None,
+            toll: Toll::now(),
+        }
+    }
+}
 
 /// How a tree came to its end.
 pub(crate) struct Finished {
@@ -30,14 +59,8 @@ pub(crate) struct Finished {
 
 impl Shim<'_> {
     /// Until the leader has exited or must be ended. A leader that has exited decides, even if a stop came with it.
-    pub(crate) fn supervise(
-        &mut self,
-        leader: i32,
-        limit: Duration,
-        idle: Option<Duration>,
-    ) -> Finished {
-        let deadline = Instant::now() + limit;
-        self.turns.last_output = Instant::now();
+    pub(crate) fn supervise(&mut self, vigil: &Vigil) -> Finished {
+        let leader = vigil.leader;
         loop {
             if let Child::Exited(exit) = reap::peek(leader) {
                 // Of a setup command's exit the run's end says nothing.
@@ -47,7 +70,7 @@ impl Shim<'_> {
                 return self.clear(leader, None, SWEEP_GRACE);
             }
             self.turns.reap_orphans(leader);
-            let limits = self.limits(deadline, idle);
+            let limits = self.limits(vigil);
             if let Some(reason) = self.must_end(&limits) {
                 self.turns.announce(&Message::Ending { reason, error: None });
                 let grace = match reason {
@@ -61,7 +84,9 @@ impl Shim<'_> {
                 }
                 return self.clear(leader, Some(reason), grace);
             }
+            self.renew_when_due(vigil);
             let next = limits.next().min(Instant::now() + TICK);
+            let next = self.renew_at.map_or(next, |due| due.min(next));
             let next = self.next_look().map_or(next, |look| look.min(next));
             if self.turns.turn(Some(next)).is_err() {
                 return self.clear(leader, Some(Reason::Internal), SWEEP_GRACE);
@@ -77,9 +102,11 @@ impl Shim<'_> {
         }
     }
 
-    fn limits(&self, deadline: Instant, idle: Option<Duration>) -> Limits {
-        let grace = Duration::from_millis(self.seat.spec.result_grace_ms);
+    fn limits(&self, vigil: &Vigil) -> Limits {
+        let deadline = vigil.deadline.instant();
+        let grace = Duration::from_millis(vigil.result_grace_ms);
         let lingers = |since: Instant| if self.turns.waits() { deadline } else { since + grace };
+        let idle = vigil.idle_ms.map(Duration::from_millis);
         Limits {
             deadline,
             silent_until: idle.map(|idle| self.turns.last_output + idle),

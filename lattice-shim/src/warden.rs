@@ -1,5 +1,6 @@
 //! The warden: holds the life lock, watches the shim, and finishes the run if the shim is killed or stuck.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::Stdio;
@@ -9,6 +10,7 @@ use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::mask::{Mask, Veil};
 use lattice::model::outcome::{EndedBy, Exit, Facts, Reason};
 use lattice::process::channel::{self, Channel, Received};
+use lattice::process::monotonic::Moment;
 use lattice::process::oom::Toll;
 use lattice::process::pipe;
 use lattice::process::pump::LogPump;
@@ -20,10 +22,12 @@ use lattice::runs::handover::{GO, Hello, VERSION};
 use lattice::runs::{examine, reap as reaper, secrets};
 use lattice::storage::replace;
 use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
 
 use crate::engine_env;
-use crate::loops::Loop;
+use crate::loops::{Loop, Rest};
 use crate::messages::Message;
+use crate::renew::{self, Later};
 use crate::seat::{self, Seat};
 
 /// Before the shim has said anything: it only has to exec and read a file.
@@ -36,6 +40,7 @@ const KILL: i32 = Signal::SIGKILL as i32;
 
 const UNTIL_ANSWERED: Duration = Duration::from_hours(1);
 
+#[inline(never)]
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut cli) = seat::take(directory)?;
     let ready = Loop::new(&seat.spec, None).map_err(Failure::from);
@@ -54,6 +59,17 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     // The caller may be reading until nobody holds its end any more.
     drop(cli);
     Warden::start(&seat, turns)?.watch()
+}
+
+/// The rest of a run, in a new image.
+#[inline(never)]
+pub(crate) fn go_on(directory: &Path) -> Result<()> {
+    let mut renewed = renew::take::<(Known, Rest)>()?;
+    let seat = seat::retake(directory, &mut renewed)?;
+    let (peer, pipe, mask) = (renewed.next()?, renewed.next()?, renewed.mask());
+    let (known, rest) = renewed.state;
+    let turns = Loop::renewed(seat.id.clone(), rest, peer, None)?;
+    Warden { seat: &seat, turns, pipe, mask, known, renew_at: None }.watch()
 }
 
 /// "go" or "no"; if the CLI was killed before it could say either, the log knows what it had decided.
@@ -75,17 +91,24 @@ fn has_begun(seat: &Seat) -> Result<bool> {
     Ok(true)
 }
 
-/// What the warden knows of the shim and, from the shim, of the engine.
 struct Warden<'a> {
     seat: &'a Seat,
     turns: Loop,
-    begin: Instant,
+    pipe: OwnedFd,
+    /// What the shim hides, too: known before an engine could have changed it.
+    mask: Later<Mask>,
+    known: Known,
+    /// When a wait that is not over by then is a long one.
+    renew_at: Option<Instant>,
+}
+
+/// What the warden knows of the shim and, from the shim, of the engine.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    begin: Moment,
     shim: i32,
-    pipe: Option<OwnedFd>,
-    /// What the shim hides, too: read before an engine could have changed it.
-    mask: Mask,
     toll: Toll,
-    deadline: Instant,
+    deadline: Moment,
     /// The reason if the deadline passes in silence.
     then: Reason,
     /// The process that was let through the gate last, and whether it is a setup command.
@@ -122,62 +145,88 @@ impl<'a> Warden<'a> {
         Ok(Self {
             seat,
             turns,
-            begin: Instant::now(),
-            shim: shim.id().cast_signed(),
-            pipe: Some(read),
-            mask: secrets::of(&seat.spec, &engine_env::callers()),
-            toll: Toll::now(),
-            deadline: Instant::now() + FIRST_WORD,
-            then: Reason::Internal,
-            engine: None,
-            in_setup: true,
-            opened: false,
-            ending: None,
-            error: None,
-            exit: None,
-            dirty: None,
-            unwritten: 0,
+            pipe: read,
+            mask: renew::now(secrets::of(&seat.spec, &engine_env::callers())),
+            known: Known {
+                begin: Moment::now(),
+                shim: shim.id().cast_signed(),
+                toll: Toll::now(),
+                deadline: Moment::now().after(FIRST_WORD),
+                then: Reason::Internal,
+                engine: None,
+                in_setup: true,
+                opened: false,
+                ending: None,
+                error: None,
+                exit: None,
+                dirty: None,
+                unwritten: 0,
+            },
+            renew_at: Some(Instant::now() + renew::AFTER),
         })
     }
 
     fn watch(mut self) -> Result<()> {
         let status = loop {
-            match reap::peek(self.shim) {
+            match reap::peek(self.known.shim) {
                 Child::Running => {}
                 Child::Exited(exit) => break exit,
                 Child::Unknown => {
                     return Err(Failure::internal("the shim is not the warden's child"));
                 }
             }
-            if Instant::now() >= self.deadline {
+            if Moment::now() >= self.known.deadline {
                 self.kill_stuck_shim()?;
             }
-            self.turns.turn(Some(self.deadline))?;
+            self.renew_when_due()?;
+            let deadline = self.known.deadline.instant();
+            self.turns.turn(Some(self.renew_at.map_or(deadline, |due| due.min(deadline))))?;
             self.listen();
             self.forward();
         };
         self.listen();
-        reap::collect(self.shim);
+        reap::collect(self.known.shim);
         if status.code == Some(0) { Ok(()) } else { self.finish(status) }
     }
 
+    /// Once, and not while there is something to be done.
+    fn renew_when_due(&mut self) -> Result<()> {
+        if self.renew_at.is_none_or(|due| Instant::now() < due) {
+            return Ok(());
+        }
+        self.renew_at = Some(Instant::now() + renew::AFTER);
+        if self.turns.come_to_rest()? {
+            self.renew_at = None;
+            drop(self.renew());
+            Loop::go_on()?;
+        }
+        Ok(())
+    }
+
+    fn renew(&self) -> io::Error {
+        let Some(shim) = &self.turns.peer else { return io::ErrorKind::NotConnected.into() };
+        let waiting = (&self.known, self.turns.rest());
+        renew::renew("warden", self.seat, &self.mask, &waiting, &[shim.as_fd(), self.pipe.as_fd()])
+    }
+
     fn listen(&mut self) {
+        let known = &mut self.known;
         for message in std::mem::take(&mut self.turns.messages) {
             match message {
                 Message::Patience { milliseconds, then } => {
-                    self.deadline = Instant::now() + Duration::from_millis(milliseconds);
-                    self.then = then;
+                    known.deadline = Moment::now().after(Duration::from_millis(milliseconds));
+                    known.then = then;
                 }
                 Message::Engine { pid, setup } => {
-                    (self.engine, self.in_setup, self.opened) = (Some(pid), setup, false);
+                    (known.engine, known.in_setup, known.opened) = (Some(pid), setup, false);
                 }
-                Message::Opened => self.opened = true,
+                Message::Opened => known.opened = true,
                 Message::Ending { reason, error } => {
-                    (self.ending, self.error) = (Some(reason), error);
+                    (known.ending, known.error) = (Some(reason), error);
                 }
-                Message::Exited { exit } => self.exit = Some(exit),
-                Message::Dirty { dirty } => self.dirty = Some(dirty),
-                Message::Lost { unwritten } => self.unwritten = unwritten,
+                Message::Exited { exit } => known.exit = Some(exit),
+                Message::Dirty { dirty } => known.dirty = Some(dirty),
+                Message::Lost { unwritten } => known.unwritten = unwritten,
             }
         }
     }
@@ -187,46 +236,54 @@ impl<'a> Warden<'a> {
         for signal in std::mem::take(&mut self.turns.stops) {
             if fs_err::symlink_metadata(self.seat.run.stop_request()).is_err() {
                 // ESRCH: it is dead, and the loop is about to see that.
-                drop(tree::send(self.shim, signal));
+                drop(tree::send(self.known.shim, signal));
             }
         }
     }
 
     /// SIGKILL works on a stopped process too.
     fn kill_stuck_shim(&mut self) -> Result<()> {
-        self.ending.get_or_insert(self.then);
-        self.deadline = Instant::now() + FIRST_WORD;
-        Ok(tree::send(self.shim, Signal::SIGKILL)?)
+        self.known.ending.get_or_insert(self.known.then);
+        self.known.deadline = Moment::now().after(FIRST_WORD);
+        Ok(tree::send(self.known.shim, Signal::SIGKILL)?)
     }
 
     /// The shim is dead, and its children are ours now.
+    #[inline(never)]
     fn finish(mut self, shim: Exit) -> Result<()> {
-        self.mask = std::mem::take(&mut self.mask).and(secrets::of_project(&self.seat.spec));
-        if let Some(pipe) = self.pipe.take() {
-            let log = LogPump::open(pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
-            // What the shim had read and not written is gone with it, and may end in the middle of a secret.
-            let veil = self.mask.veil().map(Veil::in_the_middle);
-            self.turns.log = log.map(|log| log.behind(veil));
-        }
-        let engine = self.engine.filter(|&pid| reap::peek(pid) != Child::Unknown);
+        let mask = self.mask.clone().and(secrets::of_project(&self.seat.spec));
+        let log = LogPump::open(self.pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
+        // What the shim had read and not written is gone with it, and may end in the middle of a secret.
+        let veil = mask.veil().map(Veil::in_the_middle);
+        self.turns.log = log.map(|log| log.behind(veil));
+        let engine = self.known.engine.filter(|&pid| reap::peek(pid) != Child::Unknown);
         let seen_before = engine.map(reap::peek);
         let unbound = engine.is_some_and(table::acts_as_another);
         let swept = self.turns.end_tree(engine, ORPHAN_GRACE)?;
         let exit = engine.map(reap::collect);
         self.turns.take_last_output()?;
-        let mut facts = self.facts(shim, seen_before, exit);
+        let stop_requested = fs_err::symlink_metadata(self.seat.run.stop_request()).is_ok();
+        let mut facts = self.known.facts(shim, seen_before, exit, stop_requested);
         swept.note_in(&mut facts);
         facts.unbound = unbound;
         facts.log_losses = self.turns.losses;
-        facts.log_losses.unwritten += self.unwritten;
+        facts.log_losses.unwritten += self.known.unwritten;
         let Seat { run, spec, layout, .. } = self.seat;
-        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&self.mask) };
+        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask) };
         sequence::run(&end, facts, &mut self.turns).map(drop)
     }
+}
 
+impl Known {
     /// What the shim had seen or decided counts. Else the engine's own exit, unless it is the SIGKILL that the
     /// kernel sent it for the shim's death: then how it would have ended is not known.
-    fn facts(&self, shim: Exit, seen: Option<Child>, last: Option<Child>) -> Facts {
+    fn facts(
+        &self,
+        shim: Exit,
+        seen: Option<Child>,
+        last: Option<Child>,
+        stop_requested: bool,
+    ) -> Facts {
         let own_exit = self.exit.or(match seen {
             Some(Child::Exited(exit)) if self.is_the_program() && exit.signal != Some(KILL) => {
                 Some(exit)
@@ -237,7 +294,6 @@ impl<'a> Warden<'a> {
             Some(Child::Exited(exit)) => exit,
             _ => Exit::default(),
         };
-        let stop_requested = fs_err::symlink_metadata(self.seat.run.stop_request()).is_ok();
         let killed = Exit { code: None, signal: Some(KILL) };
         let mut facts = match (self.ending, own_exit) {
             (Some(reason), exit) => Facts { exit: exit.unwrap_or(last), ..Facts::new(reason) },

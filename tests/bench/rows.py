@@ -12,6 +12,7 @@ import time
 
 from measure import count, interleave, memory, middle, programs, sh, spread
 from project import ACTOR, Project
+from waiting import crowd, waiting
 
 
 class Bench:
@@ -295,4 +296,4 @@ def exponent(what, points):
     return {"row": what, "ms": {str(size): round(wall / 1e6, 2) for size, wall in points}, "exponent": round(power, 2)}
 
 
-ALL = {row.__name__: row for row in (start, event, run, worktree, resident, contention, throughput, scale, growth)}
+ALL = {row.__name__: row for row in (start, event, run, worktree, resident, waiting, crowd, contention, throughput, scale, growth)}

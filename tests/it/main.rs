@@ -28,9 +28,10 @@ mod tracker_next;
 mod tracker_refusals;
 /// `link`, `branch-link`, and reviews of commits.
 mod tracker_relations;
+/// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
+mod tracker_syncs;
 /// `status` and `complete` by the rules of the workflow.
 mod tracker_workflow;
-/// What crashes, git and the Python tool leave in `.lattice`, and that it heals.
 mod tracker_wreckage;
 
 /// The same commands given to both tools.
@@ -161,6 +162,7 @@ mod run_reap;
 /// Specs and records that cannot be read.
 mod run_records;
 /// Runs that are run again, and all that are stopped.
+mod run_renewed;
 mod run_rerun;
 /// What is saved from a worktree, and when it is kept.
 mod run_salvage;

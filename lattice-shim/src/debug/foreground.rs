@@ -28,11 +28,12 @@ use crate::exits::{answer, say};
 use crate::loops::Loop;
 use crate::messages::Message;
 use crate::seat::Seat;
-use crate::{engine_env, shim};
+use crate::{engine_env, renew, shim};
 
 /// As other commands say it of a run that did not complete.
 const DID_NOT_COMPLETE: u8 = 4;
 
+#[inline(never)]
 pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
     let Some(options) = options::parse(words)? else {
         answer(HELP);
@@ -146,6 +147,7 @@ fn begin(ctx: &Context, checked: Checked, turns: &mut Loop) -> Result<(Seat, Own
     })?;
     let id = spec.run_id.clone();
     turns.belong_to(&spec);
+    let spec = renew::now(spec);
     let seat = Seat { id, run, spec, layout, life, foreground: true };
     seat.publish(false)?;
     let (read, write) = pipe::create()?;

@@ -161,6 +161,26 @@ impl Repository {
         head.trim_end().strip_prefix("ref: refs/heads/").map(str::to_owned)
     }
 
+    /// The commit that HEAD names, without starting git and without a look at the commit itself. `None` where only git
+    /// can tell: before the first commit, or where refs are kept in another way than as files.
+    pub fn head(&self) -> Option<String> {
+        let text = |path: PathBuf| fs_err::read_to_string(path).ok();
+        let commit = match self.branch() {
+            None => text(self.git_dir.join("HEAD"))?,
+            Some(branch) => {
+                let name = format!("refs/heads/{branch}");
+                text(self.common_dir.join(&name)).or_else(|| {
+                    let packed = text(self.common_dir.join("packed-refs"))?;
+                    let refs = packed.lines().filter_map(|line| line.split_once(' '));
+                    refs.filter(|(_, known)| *known == name)
+                        .map(|(at, _)| at.to_owned())
+                        .next_back()
+                })?
+            }
+        };
+        Some(commit.trim_end()).filter(|text| is_object_name(text)).map(str::to_owned)
+    }
+
     /// Resolves `revision` and asks which of `paths` (relative to the project root) exist there.
     pub fn preflight(
         &self,

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access, getxattr};
+use serde::{Deserialize, Serialize};
 
 use super::tree::{Backoff, Swept};
 
@@ -83,7 +84,7 @@ pub fn leave() {
 }
 
 /// One run's group. It need not be there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group(PathBuf);
 
 impl Group {

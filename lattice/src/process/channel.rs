@@ -11,6 +11,9 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+/// The most that go with one line.
+const DESCRIPTORS: usize = 16;
+
 /// One end of a stream socket pair that carries newline-terminated text.
 pub struct Channel {
     socket: OwnedFd,
@@ -57,7 +60,7 @@ impl Channel {
 
     /// A line and descriptors, which arrive with its first byte (unix(7), SCM_RIGHTS).
     pub fn send_with(&self, line: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::Error::other("too many descriptors for one message"));
@@ -119,6 +122,11 @@ impl Channel {
         }
     }
 
+    /// Nothing has arrived that nobody has asked for yet.
+    pub fn is_empty(&self) -> bool {
+        self.received.is_empty() && self.descriptors.is_empty()
+    }
+
     /// The descriptors that have arrived so far, in the order in which they were sent.
     pub fn take_descriptors(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.descriptors)
@@ -126,9 +134,9 @@ impl Channel {
 
     /// Reads what is there; `false` if nothing is.
     fn fill(&mut self) -> io::Result<bool> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 1024];
         let flags = RecvFlags::DONTWAIT | receive_close_on_exec();
         let count =
             match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut buffer)], &mut control, flags) {

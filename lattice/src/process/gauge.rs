@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use super::cgroup::Group;
 use super::table;
@@ -19,7 +20,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const REST: u32 = 20;
 
 /// What all of them together may use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
     /// In bytes.
     pub memory: Option<u64>,
@@ -29,11 +30,12 @@ pub struct Allowance {
 }
 
 /// Looks at most once per interval.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gauge {
     allowance: Allowance,
     /// What the children that had been reaped before have used.
     before: f64,
+    #[serde(skip, default = "Instant::now")]
     next: Instant,
     /// Where the kernel holds them to what they have in memory and processes.
     group: Option<Group>,

@@ -45,7 +45,8 @@ pub trait Helpers {
 /// a full disk is no obstacle (memfd_create(2)).
 #[cfg(target_os = "linux")]
 pub fn scratch_file() -> io::Result<std::fs::File> {
-    Ok(rustix::fs::memfd_create("lattice-helper", rustix::fs::MemfdFlags::CLOEXEC)?.into())
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Ok(memfd_create("lattice", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?.into())
 }
 
 #[cfg(not(target_os = "linux"))]

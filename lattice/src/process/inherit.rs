@@ -1,7 +1,7 @@
 //! What a supervisor must not inherit from its caller: descriptors, ignored signals, a mask, a terminal, core files.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,12 +24,17 @@ pub fn block_signals() -> io::Result<()> {
     Ok(SigSet::all().thread_block()?)
 }
 
+/// Undoes what the supervisor that started us has blocked, for the program that this process becomes.
+pub fn unblock_signals() -> io::Result<()> {
+    Ok(SigSet::empty().thread_set_mask()?)
+}
+
 /// Takes descriptors 0 to 2 as close-on-exec copies and leaves `/dev/null` in their places.
 pub fn take_standard_streams() -> io::Result<HandedOver> {
     let taken = HandedOver {
-        stdin: io::stdin().as_fd().try_clone_to_owned()?,
-        stdout: io::stdout().as_fd().try_clone_to_owned()?,
-        stderr: io::stderr().as_fd().try_clone_to_owned()?,
+        stdin: rustix::stdio::stdin().try_clone_to_owned()?,
+        stdout: rustix::stdio::stdout().try_clone_to_owned()?,
+        stderr: rustix::stdio::stderr().try_clone_to_owned()?,
     };
     let null = fs_err::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -103,7 +108,8 @@ pub fn take_name(_name: &std::ffi::CStr) {}
 
 /// Standard input alone, as `take_standard_streams` does for all three.
 pub fn take_standard_input() -> io::Result<OwnedFd> {
-    let taken = io::stdin().as_fd().try_clone_to_owned()?;
+    // Not `io::stdin()`, which has a buffer.
+    let taken = rustix::stdio::stdin().try_clone_to_owned()?;
     read_from(Path::new("/dev/null"))?;
     Ok(taken)
 }

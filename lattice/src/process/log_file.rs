@@ -77,6 +77,16 @@ impl LogFile {
         Ok(Self { log, end, cap, gone, moves: false, losses })
     }
 
+    /// The same after an `exec`, of a log that has lost nothing so far. Its description knows where the next byte goes.
+    pub(super) fn resume(mut log: File, limit: u64) -> io::Result<Self> {
+        let (cap, end) = (Cap::new(limit), log.stream_position()?);
+        Ok(Self { log, end, cap, gone: cap.head, moves: false, losses: Losses::default() })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.log
+    }
+
     pub(super) fn losses(&self) -> Losses {
         self.losses
     }
@@ -126,7 +136,9 @@ impl LogFile {
         }
     }
 
-    /// Only the last half of the end is kept each time, so that it is not moved for every line.
+    /// Only the last half of the end is kept each time, so that it is not moved for every line. Not inlined, for the
+    /// pages of its buffer.
+    #[inline(never)]
     fn move_up(&mut self) -> io::Result<()> {
         let Cap { head, tail, .. } = self.cap;
         if self.end < head + tail {

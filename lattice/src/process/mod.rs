@@ -1,5 +1,6 @@
 //! Processes: starting, watching and ending them. Knows nothing of `.lattice`.
 
+mod arrivals;
 #[cfg(feature = "cli")]
 pub mod bounded;
 pub mod bounds;
@@ -13,10 +14,12 @@ pub mod identity;
 pub mod inherit;
 pub mod landlock;
 mod log_file;
+pub mod monotonic;
 pub mod oom;
 pub mod pipe;
 pub mod pump;
 pub mod reap;
+pub mod sealed;
 pub mod sparse;
 pub mod spawn;
 pub mod table;

@@ -36,6 +36,19 @@ impl LogPump {
         Ok(Self { pipe, log, copies: false, veil: None, echo: None, closed: false })
     }
 
+    /// The same after an `exec`, with the log as it was [at rest](Self::at_rest).
+    pub fn resume(pipe: OwnedFd, log: File, limit: u64) -> io::Result<Self> {
+        let log = LogFile::resume(log, limit)?;
+        Ok(Self { pipe, log, copies: false, veil: None, echo: None, closed: false })
+    }
+
+    /// The log, if nothing is held back and nothing lost: then whoever has it and the pipe can go on.
+    pub fn at_rest(&self) -> Option<&File> {
+        let is_whole = self.losses() == Losses::default();
+        let is_empty = self.veil.as_ref().is_none_or(Veil::is_empty);
+        (is_whole && is_empty && self.echo.is_none()).then(|| self.log.file())
+    }
+
     /// With `None` there is nothing to hide.
     #[must_use]
     pub fn behind(self, veil: Option<Veil>) -> Self {
@@ -99,6 +112,12 @@ impl LogPump {
             put(&mut self.log, &mut self.echo, veil.take(count));
             return Ok(count as u64);
         }
+        self.copy()
+    }
+
+    /// Not inlined: where the kernel moves the output the buffer would cost its pages all the same.
+    #[inline(never)]
+    fn copy(&mut self) -> io::Result<u64> {
         let mut buffer = [0; BUFFER];
         let count = rustix::io::read(&self.pipe, &mut buffer)?;
         put(&mut self.log, &mut self.echo, &buffer[..count]);

@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use serde::{Deserialize, Serialize};
 
 use crate::model::outcome::Exit;
 
@@ -61,7 +62,7 @@ pub fn children_usage() -> io::Result<Usage> {
     })
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Usage {
     pub cpu_seconds: f64,
     pub max_rss_kb: u64,

@@ -1,6 +1,8 @@
 //! The one place where a process is described: every `Command` of Lattice begins here.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -18,6 +20,21 @@ pub fn own_role(role: impl AsRef<OsStr>) -> Command {
     let mut command = command(own_program());
     command.arg0("lattice-shim").arg(role);
     command
+}
+
+/// This process becomes another role of its program: with its number, its children, its signal mask, what is pending,
+/// and the descriptors that do not close on exec (execve(2)). Comes back only where that fails.
+pub fn become_own_role(words: &[&OsStr]) -> io::Error {
+    let program = own_program();
+    let all = [OsStr::new("lattice-shim")].into_iter().chain(words.iter().copied());
+    let all: Result<Vec<CString>, _> = all.map(|word| CString::new(word.as_bytes())).collect();
+    match (CString::new(program.as_os_str().as_bytes()), all) {
+        (Ok(program), Ok(words)) => match nix::unistd::execv(&program, &words) {
+            Err(error) => error.into(),
+            Ok(never) => match never {},
+        },
+        (Err(error), _) | (_, Err(error)) => error.into(),
+    }
 }
 
 /// Even when an upgrade has replaced or removed its file.

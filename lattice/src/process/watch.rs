@@ -2,14 +2,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use signal_hook::iterator::backend::SignalDelivery;
-use signal_hook::iterator::exfiltrator::SignalOnly;
+
+use super::arrivals::{Arrivals, mask};
 
 /// The signals that ask a supervisor to stop; a second one of any means at once.
 pub const STOP_SIGNALS: [Signal; 4] =
@@ -22,9 +21,9 @@ const LIMIT_SIGNALS: [Signal; 2] = [Signal::SIGXFSZ, Signal::SIGXCPU];
 /// Ctrl-Z. A supervisor that stopped would leave its run without a limit and with a full pipe.
 const PAUSE: Signal = Signal::SIGTSTP;
 
-/// Signal handlers that only write a byte to a pipe, and the read end of that pipe.
+/// What tells of signals by a descriptor.
 pub struct Watch {
-    delivery: SignalDelivery<UnixStream, SignalOnly>,
+    arrivals: Arrivals,
 }
 
 /// What ended a wait.
@@ -37,14 +36,16 @@ pub struct Woken {
 }
 
 impl Watch {
-    /// Handlers first, then every signal is let in: one that arrived while all were blocked is delivered now.
+    /// Signals that arrived while all were blocked are told at the first wait.
     pub fn install() -> io::Result<Self> {
-        let (read, write) = UnixStream::pair()?;
-        let handled = STOP_SIGNALS.iter().chain(&LIMIT_SIGNALS).chain([&PAUSE, &Signal::SIGCHLD]);
-        let signals = handled.map(|&signal| signal as i32);
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        SigSet::empty().thread_set_mask()?;
-        Ok(Self { delivery })
+        let arrivals = Arrivals::of(handled())?;
+        Self::let_in()?;
+        Ok(Self { arrivals })
+    }
+
+    /// Ends a time in which all signals were blocked.
+    pub fn let_in() -> io::Result<()> {
+        Ok(mask(handled()).thread_set_mask()?)
     }
 
     /// Returns at once when a signal has already arrived. `None` waits without an end.
@@ -53,18 +54,19 @@ impl Watch {
         watched: &[BorrowedFd<'_>],
         deadline: Option<Instant>,
     ) -> io::Result<Woken> {
-        let mut fds =
-            vec![PollFd::from_borrowed_fd(self.delivery.get_read().as_fd(), PollFlags::IN)];
+        let mut fds = vec![PollFd::from_borrowed_fd(self.arrivals.as_fd(), PollFlags::IN)];
         fds.extend(watched.iter().map(|&fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         match poll(&mut fds, timeout(deadline).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         let ready = fds[1..].iter().map(|fd| !fd.revents().is_empty()).collect();
-        let signals =
-            self.delivery.pending().filter_map(|raw| Signal::try_from(raw).ok()).collect();
-        Ok(Woken { ready, signals })
+        Ok(Woken { ready, signals: self.arrivals.take()? })
     }
+}
+
+fn handled() -> impl Iterator<Item = Signal> {
+    STOP_SIGNALS.into_iter().chain(LIMIT_SIGNALS).chain([PAUSE, Signal::SIGCHLD])
 }
 
 fn timeout(deadline: Option<Instant>) -> Option<Timespec> {

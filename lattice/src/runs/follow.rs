@@ -5,31 +5,59 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::engine::evidence::Evidence;
 use crate::model::engine::preset::{self, Records};
 use crate::model::outcome::Told;
 use crate::model::run::Spec;
 use crate::process::sparse;
 
+/// Whose output it is, and where in the log it begins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Source {
+    engine: String,
+    report_from_message: bool,
+    from: u64,
+}
+
 /// One engine's part of a log, and what has been understood of it.
 #[derive(Debug)]
 pub struct Follower {
+    source: Source,
     preset: &'static preset::Preset,
     log: File,
     offset: u64,
     evidence: Evidence,
 }
 
+impl Source {
+    fn preset(&self) -> Option<&'static preset::Preset> {
+        preset::by_name(&self.engine).filter(|preset| preset.records != Records::None)
+    }
+}
+
 impl Follower {
     /// `from`: where the engine's own output begins. `None` where its lines mean nothing to us.
     pub fn open(spec: &Spec, log: &Path, from: u64) -> io::Result<Option<Self>> {
-        let preset = preset::by_name(&spec.engine);
-        let Some(preset) = preset.filter(|preset| preset.records != Records::None) else {
+        let engine = spec.engine.clone();
+        let source = Source { engine, report_from_message: spec.report_from_message, from };
+        if source.preset().is_none() {
             return Ok(None);
-        };
+        }
         let log = fs_err::File::open(log)?.into_file();
-        let evidence = Evidence::new(preset.records, spec.report_from_message);
-        Ok(Some(Self { preset, log, offset: from, evidence }))
+        Ok(Self::begin(source, log))
+    }
+
+    /// From the beginning of its output.
+    pub fn begin(source: Source, log: File) -> Option<Self> {
+        let preset = source.preset()?;
+        let evidence = Evidence::new(preset.records, source.report_from_message);
+        Some(Self { preset, log, offset: source.from, evidence, source })
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Everything that has come since. Read back instead of passed on: the log is filled by the kernel (splice(2)).

@@ -49,10 +49,12 @@ pub(super) fn look(
     let needed = needed_files(definition);
     let revision = commit.unwrap_or("HEAD");
     if !definition.worktree {
-        let commit_sha = repository
-            .as_ref()
-            .and_then(|repository| repository.preflight(helpers, revision, &[]).ok())
-            .map_or_else(|| UNKNOWN.to_owned(), |found| found.commit_sha);
+        // What is at HEAD then is a remark about the run, and costs no git where a file says it.
+        let commit_sha = repository.as_ref().and_then(|repository| {
+            let asked = || Some(repository.preflight(helpers, revision, &[]).ok()?.commit_sha);
+            repository.head().or_else(asked)
+        });
+        let commit_sha = commit_sha.unwrap_or_else(|| UNKNOWN.to_owned());
         return Ok((Place { repository, commit_sha }, missing_here(ctx, &needed)));
     }
     let Some(repository) = repository else {

@@ -23,6 +23,11 @@ pub const IDS_KEY: &str = "ids_json";
 /// For the whole set of keys. The Python tool dies after 10 s, so we give up before it does.
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Between two looks at a busy lock: at least, at most at first, and at most later.
+const SHORTEST: Duration = Duration::from_millis(1);
+const SHORT: Duration = Duration::from_millis(6);
+const LONG: Duration = Duration::from_millis(40);
+
 /// Keys of an ordinary write to one task.
 pub fn task_keys(task: &TaskId) -> Vec<String> {
     vec![format!("events_{task}"), format!("tasks_{task}")]
@@ -73,6 +78,7 @@ pub fn acquire_within(
 /// Polls with a fresh open each time. A blocking `flock` would wait on an inode that some versions of Python's
 /// lock library delete on release, and two processes would then hold "the" lock.
 fn take(layout: &Layout, key: &str, deadline: Instant) -> Result<File, LockError> {
+    let begin = Instant::now();
     loop {
         match attempt(layout, key).map_err(LockError::Io)? {
             Attempt::Taken(file) => return Ok(file),
@@ -82,7 +88,7 @@ fn take(layout: &Layout, key: &str, deadline: Instant) -> Result<File, LockError
                 if left.is_zero() {
                     return Err(LockError::Timeout { key: key.to_owned() });
                 }
-                sleep(pause().min(left));
+                sleep(pause(begin.elapsed()).min(left));
             }
         }
     }
@@ -141,9 +147,13 @@ fn unusable(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(kind, why)
 }
 
-/// 20 to 60 ms, at random, so that waiters do not march in step.
-fn pause() -> Duration {
-    Duration::from_millis(20 + RandomState::new().hash_one(()) % 41)
+/// A write holds a lock for a millisecond or so, so the first looks come soon; whoever has waited for long waits for
+/// something slow. At random, so that waiters do not march in step, and never without a gap between two writes: one in
+/// which the Python tool, which looks every 50 ms, finds the lock free.
+fn pause(waited: Duration) -> Duration {
+    let longest = (SHORT + waited / 16).min(LONG);
+    let range = u64::try_from(longest.saturating_sub(SHORTEST).as_micros()).unwrap_or(u64::MAX);
+    SHORTEST + Duration::from_micros(RandomState::new().hash_one(()) % range.max(1))
 }
 
 impl Drop for Locks {
@@ -202,6 +212,15 @@ mod tests {
         assert!(matches!(&error, LockError::Timeout { key } if key == "b"));
         assert!(is_free(&layout, "a"));
         assert_eq!(Failure::from(error).code(), Code::LockTimeout);
+    }
+
+    #[test]
+    fn waiters_neither_spin_nor_sleep_long() {
+        for _ in 0..1000 {
+            let (first, last) = (pause(Duration::ZERO), pause(PATIENCE));
+            assert!(SHORTEST <= first && first <= SHORT, "{first:?}");
+            assert!(SHORTEST <= last && last <= LONG, "{last:?}");
+        }
     }
 
     #[test]

@@ -96,6 +96,26 @@ fn one_call_answers_the_preflight() {
 }
 
 #[test]
+fn head_is_read_where_files_say_it() {
+    let project = Project::new();
+    let head = || project.repository().head();
+    assert_eq!(head(), Some(project.head()));
+    project.git(&["pack-refs", "--all"]);
+    assert!(!project.top.join(".git/refs/heads/main").exists());
+    assert_eq!(head(), Some(project.head()));
+    // A loose one is newer than a packed one.
+    project.git(&["commit", "-q", "--allow-empty", "-m", "second"]);
+    assert_eq!(head(), Some(project.head()));
+    project.git(&["worktree", "add", "-q", "-b", "deep/er", "../linked", "HEAD~1"]);
+    let linked = discover(&project.top.join("../linked")).unwrap().unwrap();
+    assert_eq!(linked.head(), Some(project.git(&["rev-parse", "HEAD~1"])));
+    project.git(&["checkout", "-q", "--detach", "HEAD~1"]);
+    assert_eq!(head(), Some(project.head()));
+    project.git(&["symbolic-ref", "HEAD", "refs/heads/unborn"]);
+    assert_eq!((head(), Project::without_commit().repository().head()), (None, None));
+}
+
+#[test]
 fn an_annotated_tag_is_peeled() {
     let project = Project::new();
     project.git(&["tag", "-am", "v1", "v1"]);

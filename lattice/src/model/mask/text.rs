@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use serde::{Deserialize, Serialize};
+
 use super::names::{SHORTEST, is_secret};
 use super::veil::Veil;
 
@@ -11,7 +13,7 @@ const TAIL_LINES: usize = 20;
 const TAIL_BYTES: usize = 4096;
 
 /// The secrets of a run, by the names of their variables.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mask {
     secrets: Vec<(String, Vec<u8>)>,
     /// As text, with their lines; the longest first, so that no part of a longer one is left.

@@ -64,6 +64,11 @@ impl Veil {
         self
     }
 
+    /// Nothing is held back, and what comes next begins where no secret can have begun.
+    pub fn is_empty(&self) -> bool {
+        self.written == self.end && self.covered == 0 && !self.cut
+    }
+
     /// Room for more of the stream. Never empty.
     pub fn room(&mut self) -> &mut [u8] {
         self.buffer.resize(BUFFER, 0);

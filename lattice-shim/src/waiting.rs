@@ -1,0 +1,103 @@
+//! The wait for an engine, and how it goes on in a new image of the shim.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lattice::model::failure::Result;
+use lattice::model::mask::Mask;
+use lattice::process::gauge::Gauge;
+use lattice::process::monotonic::Moment;
+use lattice::process::pump::LogPump;
+use serde::{Deserialize, Serialize};
+
+use crate::loops::{Loop, Rest};
+use crate::renew;
+use crate::seat;
+use crate::shim::Shim;
+use crate::supervise::Vigil;
+
+/// What one image tells the next.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    vigil: Vigil,
+    begin: Moment,
+    gauge: Option<Gauge>,
+    dirty: Option<bool>,
+    /// For a slot.
+    waited: Option<Duration>,
+    is_masked: bool,
+    log_limit: u64,
+    rest: Rest,
+}
+
+/// The rest of a run whose engine is running.
+#[inline(never)]
+pub(crate) fn go_on(directory: &Path) -> Result<()> {
+    let mut renewed = renew::take::<Waiting>()?;
+    let seat = seat::retake(directory, &mut renewed)?;
+    let (peer, pipe) = (renewed.next()?, renewed.next()?);
+    let (log, output) = (File::from(renewed.next()?), renewed.next()?);
+    let mask = if renewed.state.is_masked { renewed.mask().clone() } else { Mask::default() };
+    let Waiting { vigil, begin, gauge, dirty, waited, log_limit, rest, is_masked: _ } =
+        renewed.state;
+    let log = LogPump::resume(pipe, log, log_limit)?.behind(mask.veil());
+    let shim = Shim {
+        seat: &seat,
+        turns: Loop::renewed(seat.id.clone(), rest, peer, Some(log))?,
+        output,
+        mask,
+        begin,
+        dirty,
+        engine: Some(vigil.leader),
+        unbound: false,
+        gauge,
+        renew_at: None,
+        told: None,
+        waited,
+    };
+    let ended = shim.do_and_end(|shim| {
+        let facts = shim.see_out(&vigil);
+        shim.with_circumstances(facts)
+    });
+    ended.map(drop)
+}
+
+impl Shim<'_> {
+    /// Once, and not while there is something to be done.
+    pub(crate) fn renew_when_due(&mut self, vigil: &Vigil) {
+        if self.renew_at.is_none_or(|due| Instant::now() < due) {
+            return;
+        }
+        // Where it cannot be now, it will be when the run has lasted twice as long.
+        self.renew_at = Some(Instant::now() + self.begin.elapsed());
+        if self.turns.come_to_rest().unwrap_or(false) {
+            self.renew_at = None;
+            drop(self.renew(vigil));
+            drop(Loop::go_on());
+        }
+    }
+
+    fn renew(&self, vigil: &Vigil) -> io::Error {
+        let (peer, pump) = (self.turns.peer.as_ref(), self.turns.log.as_ref());
+        let Some((peer, pump, log)) =
+            peer.zip(pump).and_then(|(peer, pump)| Some((peer, pump, pump.at_rest()?)))
+        else {
+            return io::ErrorKind::NotConnected.into();
+        };
+        let waiting = Waiting {
+            vigil: *vigil,
+            begin: self.begin,
+            gauge: self.gauge.clone(),
+            dirty: self.dirty,
+            waited: self.waited,
+            is_masked: !self.mask.is_empty(),
+            log_limit: self.seat.spec.log_limit,
+            rest: self.turns.rest(),
+        };
+        let descriptors = [peer.as_fd(), pump.as_fd(), log.as_fd(), self.output.as_fd()];
+        renew::renew("shim", self.seat, &self.mask, &waiting, &descriptors)
+    }
+}

@@ -7,8 +7,8 @@
 use super::forms::{Form, LONGEST, forms};
 use super::names::SHORTEST;
 
-/// As much as a pipe holds, with what is held back before it.
-const BUFFER: usize = 64 * 1024 + LONGEST;
+/// A quarter of what a pipe holds, because it stays for as long as the run, and before it what is held back.
+const BUFFER: usize = 16 * 1024 + LONGEST;
 
 /// What stands for a byte of a secret, and of one that is a number and may stand where JSON has one.
 const STAR: u8 = b'*';

@@ -15,7 +15,7 @@ use lattice::model::run::Spec;
 use lattice::process::gauge::Gauge;
 use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
-use lattice::process::reap::{self, Usage};
+use lattice::process::reap;
 use lattice::process::{inherit, oom::Toll};
 use lattice::runs::directory::RunDir;
 use lattice::runs::end;
@@ -252,29 +252,6 @@ impl Shim<'_> {
         self.see_out(&vigil)
     }
 
-    /// The wait for the engine, and what is to be said of its end.
-    pub(crate) fn see_out(&mut self, vigil: &Vigil) -> Facts {
-        let Finished { exit, ended, swept } = self.supervise(vigil);
-        let mut facts = match ended {
-            None => match self.met(exit) {
-                Some(reason) => self.limited(reason),
-                None if is_of_kill(exit) && vigil.toll.has_grown() => Facts::new(Reason::OomKilled),
-                None => Facts::new(exit.reason()),
-            },
-            Some(Reason::Stopped) => self.stopped(),
-            Some(Reason::Exited) => Facts { lingered: true, ..Facts::new(Reason::Exited) },
-            Some(reason) => self.limited(reason),
-        };
-        facts.exit = exit;
-        facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
-        swept.note_in(&mut facts);
-        if let (Some(before), Ok(after)) = (vigil.before, reap::children_usage()) {
-            facts.cpu_seconds = Some(after.cpu_seconds - before.cpu_seconds);
-            facts.max_rss_kb = peak(before, after);
-        }
-        facts
-    }
-
     /// Starts a process behind the gate, where its identity becomes durable, and lets it go.
     fn launch(&mut self, argv: &[String], limit: Duration, setup: bool) -> Step<i32> {
         let Seat { run, spec, .. } = self.seat;
@@ -356,7 +333,7 @@ impl Shim<'_> {
     }
 
     /// A signal that no `worker stop` announced is named in the record.
-    fn stopped(&self) -> Facts {
+    pub(crate) fn stopped(&self) -> Facts {
         let unannounced = self.turns.stops.first().filter(|_| !self.stop_is_requested());
         Facts {
             ended_by_signal: unannounced.copied().map(Signal::as_str),
@@ -395,9 +372,4 @@ pub(crate) fn ended_by_another(run: &RunDir) -> Step {
 /// Its own, or as a shell hands on that of the program that it has run.
 pub(crate) fn is_of_kill(exit: Exit) -> bool {
     exit.likely_signal() == Some(KILL)
-}
-
-/// The kernel keeps one maximum for all children that were ever reaped: it is the engine's only if it grew.
-fn peak(before: Usage, after: Usage) -> Option<u64> {
-    (after.max_rss_kb > before.max_rss_kb).then_some(after.max_rss_kb)
 }

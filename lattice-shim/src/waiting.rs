@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use lattice::model::failure::Result;
 use lattice::model::mask::Mask;
+use lattice::model::outcome::{Facts, Reason};
 use lattice::process::gauge::Gauge;
 use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
+use lattice::process::reap::{self, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::loops::{Loop, Rest};
 use crate::renew;
 use crate::seat;
 use crate::shim::Shim;
-use crate::supervise::Vigil;
+use crate::shim::is_of_kill;
+use crate::supervise::{Finished, Vigil};
 
 /// What one image tells the next.
 #[derive(Serialize, Deserialize)]
@@ -66,6 +69,29 @@ pub(crate) fn go_on(directory: &Path) -> Result<()> {
 }
 
 impl Shim<'_> {
+    /// The wait for the engine, and what is to be said of its end.
+    pub(crate) fn see_out(&mut self, vigil: &Vigil) -> Facts {
+        let Finished { exit, ended, swept } = self.supervise(vigil);
+        let mut facts = match ended {
+            None => match self.met(exit) {
+                Some(reason) => self.limited(reason),
+                None if is_of_kill(exit) && vigil.toll.has_grown() => Facts::new(Reason::OomKilled),
+                None => Facts::new(exit.reason()),
+            },
+            Some(Reason::Stopped) => self.stopped(),
+            Some(Reason::Exited) => Facts { lingered: true, ..Facts::new(Reason::Exited) },
+            Some(reason) => self.limited(reason),
+        };
+        facts.exit = exit;
+        facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
+        swept.note_in(&mut facts);
+        if let (Some(before), Ok(after)) = (vigil.before, reap::children_usage()) {
+            facts.cpu_seconds = Some(after.cpu_seconds - before.cpu_seconds);
+            facts.max_rss_kb = peak(before, after);
+        }
+        facts
+    }
+
     /// Once, and not while there is something to be done.
     pub(crate) fn renew_when_due(&mut self, vigil: &Vigil) {
         if self.renew_at.is_none_or(|due| Instant::now() < due) {
@@ -100,4 +126,9 @@ impl Shim<'_> {
         let descriptors = [peer.as_fd(), pump.as_fd(), log.as_fd(), self.output.as_fd()];
         renew::renew("shim", self.seat, &self.mask, &waiting, &descriptors)
     }
+}
+
+/// The kernel keeps one maximum for all children that were ever reaped: it is the engine's only if it grew.
+fn peak(before: Usage, after: Usage) -> Option<u64> {
+    (after.max_rss_kb > before.max_rss_kb).then_some(after.max_rss_kb)
 }

@@ -54,8 +54,8 @@ pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<()> {
 
 fn look(session: &Session, ctx: &Context) -> Survey {
     let _progress = Progress::new(session, "reading all logs");
-    let mut of_task = |task: &TaskId, events: &[Event]| of_runs::of_task(ctx, task, events);
-    let mut survey = survey(&ctx.layout, &mut of_task);
+    let of_task = |task: &TaskId, events: &[Event]| of_runs::of_task(ctx, task, events);
+    let mut survey = survey(&ctx.layout, &of_task);
     let config = read_config(&ctx.layout).unwrap_or_default();
     survey.findings.extend(of_runs::of_directories(ctx, &config));
     survey

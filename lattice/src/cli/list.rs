@@ -7,13 +7,27 @@ use lattice::model::actor;
 use lattice::model::config::Config;
 use lattice::model::failure::Result;
 use lattice::model::reduce::Snapshot;
-use lattice::storage::task::{list_snapshots, read_config};
+use lattice::storage::task::read_config;
 
 use super::freshness::{Drifts, ReviewDrift};
 use super::out::Form;
-use super::runs::{context, reap_dead};
+use super::runs::list_reaped;
 use super::session::Session;
 use crate::render;
+
+/// What a line shows, what the filters look at, and what speaks of runs and reviews.
+const SHOWN: [&str; 10] = [
+    "id",
+    "short_id",
+    "status",
+    "priority",
+    "type",
+    "title",
+    "assigned_to",
+    "tags",
+    "evidence_refs",
+    "active_processes",
+];
 
 /// Statuses behind which nobody looks for a review.
 const OVER: [&str; 2] = ["done", "cancelled"];
@@ -53,11 +67,10 @@ pub(crate) struct ListArgs {
 
 pub(crate) fn list(session: &Session, args: &ListArgs) -> Result<()> {
     let layout = session.layout()?;
-    reap_dead(session, &context(session, &layout));
     let config = read_config(&layout)?;
     let status = args.status.as_deref().map(|text| status_filter(session, &config, text));
-    let (tasks, unreadable) = list_snapshots(&layout, args.include_archived);
-    session.out.warn_all(unreadable);
+    let keys = (session.out.form() != Form::Json).then_some(&SHOWN[..]);
+    let tasks = list_reaped(session, &layout, args.include_archived, keys);
     let mut drifts = Drifts::new(&layout);
     let wanted = tasks.into_iter().filter(|(task, _)| matches(args, status.as_deref(), task));
     match session.out.form() {

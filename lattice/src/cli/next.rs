@@ -11,14 +11,18 @@ use lattice::model::policy::{Plan, check_plan, claim_steps, is_scaffold};
 use lattice::model::reduce::Snapshot;
 use lattice::storage::layout::Layout;
 use lattice::storage::plan;
-use lattice::storage::task::{list_snapshots, read_task};
+use lattice::storage::task::read_task;
 
 use super::change::Change;
 use super::identity::{WriteArgs, now};
 use super::out::Form;
-use super::runs::{context, reap_dead};
+use super::runs::list_reaped;
 use super::session::Session;
 use crate::render;
+
+/// What decides on the offer, and what speaks of runs.
+const RANKED: [&str; 6] =
+    ["id", "status", "assigned_to", "priority", "urgency", "active_processes"];
 
 /// Say what to work on next
 ///
@@ -48,7 +52,6 @@ pub(crate) fn next(session: &Session, args: &NextArgs) -> Result<()> {
     let write = WriteArgs { actor, name, ..WriteArgs::default() };
     let who = who(session, &write, args.claim)?;
     let layout = session.layout()?;
-    reap_dead(session, &context(session, &layout));
     let wanted = Wanted {
         who: who.map(|author| author.actor),
         statuses: args.status.as_deref().map(super::create::split_tags),
@@ -82,8 +85,7 @@ fn who(session: &Session, write: &WriteArgs, claim: bool) -> Result<Option<Autho
 
 /// The best task by the snapshots that is on offer by its log, too: another tool may have written an old snapshot.
 fn choose(session: &Session, layout: &Layout, wanted: &Wanted) -> Option<Snapshot> {
-    let (tasks, unreadable) = list_snapshots(layout, false);
-    session.out.warn_all(unreadable);
+    let tasks = list_reaped(session, layout, false, Some(&RANKED));
     let ranked = wanted.rank(tasks.into_iter().map(|(task, _)| task).collect());
     ranked.into_iter().filter_map(|task| task.task_id()).find_map(|id| {
         let (_, task, archived) = read_task(layout, &id).ok()?;

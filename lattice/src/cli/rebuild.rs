@@ -7,7 +7,7 @@ use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::ids::TaskId;
 use lattice::runs::reap;
 use lattice::storage::layout::Layout;
-use lattice::storage::rebuild::{Derived, rebuild_task, tasks_with_logs};
+use lattice::storage::rebuild::{rebuild_all, rebuild_task};
 use lattice::storage::task::{read_task_log, resolve_task};
 
 use super::out::Form;
@@ -55,27 +55,35 @@ fn single(session: &Session, layout: &Layout, text: &str) -> Result<()> {
 
 fn all(session: &Session, layout: &Layout) -> Result<()> {
     reap_first(session, &context(session, layout), reap::thoroughly);
-    let (tasks, unreadable) = tasks_with_logs(layout);
-    session.out.warn_all(unreadable);
-    let progress = Progress::new(session, format!("rebuilding {}", count(tasks.len(), "task")));
-    let mut derived = Derived::new(layout)?;
-    let (mut done, mut failed): (Vec<TaskId>, Vec<(TaskId, Failure)>) = (Vec::new(), Vec::new());
+    let progress = Progress::new(session, "rebuilding all tasks");
+    let mut done = Done::default();
     let mut warnings = Vec::new();
-    let again = |task: &TaskId| rebuild_task(layout, task);
-    derived.gather(&tasks, again, |task, result| match result {
+    let is_named = session.out.form() != Form::Human;
+    let unreadable = rebuild_all(layout, |task, result| match result {
         Ok(warning) => {
-            done.push(task.clone());
+            done.count += 1;
+            done.named.extend(is_named.then(|| task.clone()));
             warnings.extend(warning);
         }
-        Err(failure) => failed.push((task.clone(), failure)),
-    });
-    derived.write()?;
+        Err(failure) => done.failed.push((task.clone(), failure)),
+    })?;
     drop(progress);
+    session.out.warn_all(unreadable);
     session.out.warn_all(warnings);
-    answer(session, &done, &failed)
+    done.named.sort();
+    done.failed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    answer(session, &done)
 }
 
-fn answer(session: &Session, done: &[TaskId], failed: &[(TaskId, Failure)]) -> Result<()> {
+/// People are told how many there were, so that nobody has to remember which.
+#[derive(Default)]
+struct Done {
+    count: usize,
+    named: Vec<TaskId>,
+    failed: Vec<(TaskId, Failure)>,
+}
+
+fn answer(session: &Session, Done { count: number, named: done, failed }: &Done) -> Result<()> {
     let out = &session.out;
     let refused =
         |(task, why): &(TaskId, Failure)| json!({"task_id": task, "error": why.message()});
@@ -91,7 +99,7 @@ fn answer(session: &Session, done: &[TaskId], failed: &[(TaskId, Failure)]) -> R
         Form::Json => out.keep(data),
         Form::Quiet => done.iter().try_for_each(|task| out.line(task))?,
         Form::Human => {
-            let tasks = count(done.len(), "task");
+            let tasks = count(*number, "task");
             out.line(format_args!("Rebuilt {tasks}, regenerated lifecycle log"))?;
         }
     }

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lattice::model::failure::Result;
+use lattice::model::ids::TaskId;
+use lattice::model::reduce::Snapshot;
 use lattice::runs::context::{Context, DEPTH};
 use lattice::runs::reap::{self, Action, Reaped};
 use lattice::storage::layout::Layout;
+use lattice::storage::task::{list_fields, list_snapshots, read_open_runs};
 
 use super::caller::Caller;
 use super::progress::Progress;
@@ -42,10 +45,43 @@ fn find_shim(caller: &Caller) -> PathBuf {
 
 /// Ends dead runs before run state is shown. What cannot be ended yet is one line; it never stops a command.
 pub(crate) fn reap_dead(session: &Session, ctx: &Context) {
-    match reap::all(ctx, reap::PATIENCE) {
-        Ok(reaped) => tell_unfinished(session, &reaped),
-        Err(failure) => session.out.warn(format_args!("dead runs could not be ended: {failure}")),
+    reap_among(session, ctx, &read_open_runs(&ctx.layout));
+}
+
+/// The same for a command that knows which tasks may have open runs, or shows no others. Whether there was one to end.
+pub(crate) fn reap_among(session: &Session, ctx: &Context, tasks: &[TaskId]) -> bool {
+    match reap::among(ctx, tasks, reap::PATIENCE) {
+        Ok(reaped) => {
+            tell_unfinished(session, &reaped);
+            !reaped.is_empty()
+        }
+        Err(failure) => {
+            session.out.warn(format_args!("dead runs could not be ended: {failure}"));
+            false
+        }
     }
+}
+
+/// The tasks with these fields, once dead runs among them are ended. Mostly there are none, and then it is enough to
+/// have read the tasks once.
+pub(crate) fn list_reaped(
+    session: &Session,
+    layout: &Layout,
+    include_archived: bool,
+    keys: Option<&[&str]>,
+) -> Vec<(Snapshot, bool)> {
+    let read = || match keys {
+        Some(keys) => list_fields(layout, include_archived, keys),
+        None => list_snapshots(layout, include_archived),
+    };
+    let (mut tasks, mut unreadable) = read();
+    let open = tasks.iter().filter(|(task, _)| task.get("active_processes").is_some());
+    let open: Vec<TaskId> = open.filter_map(|(task, _)| task.task_id()).collect();
+    if reap_among(session, &context(session, layout), &open) {
+        (tasks, unreadable) = read();
+    }
+    session.out.warn_all(unreadable);
+    tasks
 }
 
 /// The same for a command that needs the runs ended before it goes on, but not at any price.

@@ -1,5 +1,7 @@
 //! `lattice show`
 
+use std::slice;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -17,13 +19,13 @@ use lattice::runs::task_runs::{self, TaskRun};
 use lattice::storage::artifact::read_meta;
 use lattice::storage::layout::Layout;
 use lattice::storage::task::{
-    TaskLog, read_config, read_mentioning, read_snapshot, read_task_log, resolve_task,
+    TaskLog, read_config, read_pointing, read_snapshot, read_task_log, resolve_task,
 };
 
 use super::freshness::{Drifts, ReviewDrift};
 use super::mentions::Mentions;
 use super::out::Form;
-use super::runs::{context, reap_dead};
+use super::runs::{context, reap_among};
 use super::session::Session;
 use crate::render::clock::Clock;
 use crate::render::task::{self, Page};
@@ -69,9 +71,9 @@ struct Found {
 pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
     let layout = session.layout()?;
     let ctx = context(session, &layout);
-    reap_dead(session, &ctx);
     let config = read_config(&layout)?;
     let id = resolve_task(&layout, &args.task)?;
+    reap_among(session, &ctx, slice::from_ref(&id));
     let found = find(session, &ctx, &config, &id)?;
     match session.out.form() {
         Form::Json => session.out.data(as_json(args, found)),
@@ -90,17 +92,21 @@ pub(crate) fn show(session: &Session, args: &ShowArgs) -> Result<()> {
 
 fn find(session: &Session, ctx: &Context, config: &Config, id: &TaskId) -> Result<Found> {
     let layout = &ctx.layout;
-    let TaskLog { events, snapshot: task, archived, warning } = read_task_log(layout, id)?;
+    let log = read_task_log(layout, id)?;
+    let mut drifts = Drifts::new(layout);
+    let review = drifts.of(&log.snapshot);
+    let mentions = Mentions::of(&log.snapshot, layout, &mut drifts);
+    let runs = task_runs::of_task(ctx, id, &log, &|c| drifts.of_commit(c), &mut Bounded);
+    let TaskLog { events, snapshot: task, archived, warning } = log;
     session.out.warn_all(warning.into_iter().collect());
     let existing = |place: &str| {
         let base = if archived { layout.dir.join("archive") } else { layout.dir.clone() };
         base.join(place).join(format!("{id}.md")).is_file().then(|| format!("{place}/{id}.md"))
     };
-    let mut drifts = Drifts::new(layout);
     Ok(Found {
-        review: drifts.of(&task),
-        mentions: Mentions::of(&task, layout, &mut drifts),
-        runs: task_runs::of_task(ctx, id, &events, &|c| drifts.of_commit(c), &mut Bounded)?,
+        review,
+        mentions,
+        runs,
         transitions: valid_transitions(config, task.status()),
         relations_out: outgoing(&task, layout),
         relations_in: incoming(id, layout),
@@ -137,7 +143,7 @@ fn outgoing(task: &Snapshot, layout: &Layout) -> Vec<Value> {
 
 fn incoming(id: &TaskId, layout: &Layout) -> Vec<Value> {
     let mut found = Vec::new();
-    for other in &read_mentioning(layout, id) {
+    for other in &read_pointing(layout, id) {
         let pointing = |relation: &&Map<String, Value>| {
             relation.get("target_task_id").and_then(Value::as_str) == Some(id.as_str())
         };

@@ -18,14 +18,6 @@ use crate::model::time;
 use crate::process::table;
 use crate::storage::task::{self, TaskTxn};
 
-pub(super) fn settle_all(ctx: &Context) -> Result<Vec<Reaped>> {
-    let mut reaped = Vec::new();
-    for task in task::read_open_runs(&ctx.layout) {
-        reaped.extend(settle(ctx, &task)?);
-    }
-    Ok(reaped)
-}
-
 /// A checkout may have taken back a line that a snapshot says nothing of.
 pub(super) fn settle_recorded(ctx: &Context) -> Result<Vec<Reaped>> {
     let mut tasks = BTreeSet::new();

@@ -12,7 +12,7 @@ use crate::model::event::{Event, PROCESS_STARTED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::{RunId, TaskId};
 use crate::model::outcome::EndedBy;
-use crate::model::reduce::OpenRun;
+use crate::model::reduce::{OpenRun, Snapshot, open_runs};
 use crate::model::run::{Engine, Spec, Supervisors};
 use crate::model::time;
 use crate::process::identity::{self, Presence};
@@ -71,7 +71,12 @@ pub struct OpenRow {
 
 /// All open runs, oldest first. A run is open if its own task's log says so, whatever any snapshot says.
 pub fn open(ctx: &Context) -> Result<Vec<OpenRow>> {
-    let mut tasks: BTreeSet<TaskId> = task::read_open_runs(&ctx.layout).into_iter().collect();
+    open_among(ctx, &task::read_open_runs(&ctx.layout))
+}
+
+/// The same for those who know already which tasks may have open runs.
+pub fn open_among(ctx: &Context, tasks: &[TaskId]) -> Result<Vec<OpenRow>> {
+    let mut tasks: BTreeSet<TaskId> = tasks.iter().cloned().collect();
     let directories = directory::list(&ctx.layout.runs())?.runs;
     tasks.extend(directories.iter().filter_map(|run| Some(run.spec().ok()?.task_id)));
     let mut rows = Vec::new();
@@ -84,22 +89,28 @@ pub fn open(ctx: &Context) -> Result<Vec<OpenRow>> {
 
 /// The open runs of one task; none if it has no log here.
 pub fn open_of(ctx: &Context, task: &TaskId) -> Result<Vec<OpenRow>> {
-    let (events, snapshot, archived) = match task::read_task(&ctx.layout, task) {
-        Ok(read) => read,
-        Err(failure) if failure.code() == Code::NotFound => return Ok(Vec::new()),
-        Err(failure) => return Err(failure),
+    match task::read_task(&ctx.layout, task) {
+        Ok((events, snapshot, archived)) => Ok(open_in(ctx, task, &events, &snapshot, archived)),
+        Err(failure) if failure.code() == Code::NotFound => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The same for a task that has been read.
+pub fn open_in(
+    ctx: &Context,
+    task: &TaskId,
+    events: &[Event],
+    snapshot: &Snapshot,
+    archived: bool,
+) -> Vec<OpenRow> {
+    let of_task = |open| OpenRow {
+        short_id: snapshot.short_id().map(str::to_owned),
+        title: snapshot.title().to_owned(),
+        archived,
+        ..row(ctx, task, open)
     };
-    let open = crate::model::reduce::open_runs(&events);
-    Ok(open
-        .into_iter()
-        .map(|open| OpenRow {
-            short_id: snapshot.short_id().map(str::to_owned),
-            title: snapshot.title().to_owned(),
-            archived,
-            task: task.clone(),
-            ..row(ctx, task, open)
-        })
-        .collect())
+    open_runs(events).into_iter().map(of_task).collect()
 }
 
 fn row(ctx: &Context, task: &TaskId, open: OpenRun) -> OpenRow {

@@ -18,7 +18,7 @@ use crate::model::run::Spec;
 use crate::process::channel::{Channel, Received};
 use crate::storage::delete;
 use crate::storage::layout::Layout;
-use crate::storage::task::TaskTxn;
+use crate::storage::task::{self, TaskTxn};
 
 /// How long an ordinary command waits for a run that it has handed over.
 pub const PATIENCE: Duration = Duration::from_millis(250);
@@ -58,6 +58,12 @@ impl Action {
 
 /// Every dead run of the project, and what crashes left. Runs that live are not in the answer.
 pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
+    among(ctx, &task::read_open_runs(&ctx.layout), patience)
+}
+
+/// The same where a run that has no directory is looked for in the logs of these tasks alone, because no other is
+/// shown, or no other can have one.
+pub fn among(ctx: &Context, tasks: &[TaskId], patience: Duration) -> Result<Vec<Reaped>> {
     let listing = directory::list(&ctx.layout.runs())?;
     for path in &listing.retired {
         drop(delete::delete_tree(path));
@@ -66,7 +72,9 @@ pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
         drop(collect_unfinished(path));
     }
     let mut reaped = some(ctx, &listing.runs, patience);
-    reaped.extend(lost::settle_all(ctx)?);
+    for task in tasks {
+        reaped.extend(lost::settle(ctx, task)?);
+    }
     Ok(reaped)
 }
 

@@ -1,6 +1,6 @@
 //! All runs of one task, open and ended, by what its log says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::query::{self, OpenRow, State};
 use crate::git::drift;
 use crate::model::drift::Drift;
 use crate::model::event::{Event, PROCESS_STARTED};
-use crate::model::failure::Result;
 use crate::model::ids::{RunId, TaskId};
 use crate::process::helper::Helpers;
+use crate::storage::task::TaskLog;
 
 /// Each further commit is a call of git.
 const COMPARED: usize = 10;
@@ -36,17 +36,26 @@ pub struct TaskRun {
 pub fn of_task(
     ctx: &Context,
     task: &TaskId,
-    events: &[Event],
+    log: &TaskLog,
     cheap: &dyn Fn(&str) -> Option<Drift>,
     helpers: &mut dyn Helpers,
-) -> Result<Vec<TaskRun>> {
+) -> Vec<TaskRun> {
+    let TaskLog { events, snapshot, archived, .. } = log;
+    let open = query::open_in(ctx, task, events, snapshot, *archived);
     let open: BTreeMap<RunId, OpenRow> =
-        query::open_of(ctx, task)?.into_iter().map(|row| (row.run.clone(), row)).collect();
+        open.into_iter().map(|row| (row.run.clone(), row)).collect();
+    let mut ends: HashMap<&str, &Event> = HashMap::new();
+    for event in events {
+        // Of two ends that a merge has brought together the first counts.
+        ends.extend(
+            event.ended_run().filter(|run| !ends.contains_key(run)).map(|run| (run, event)),
+        );
+    }
     let starts = events.iter().rev().filter(|event| event.kind() == PROCESS_STARTED);
     let mut runs: Vec<TaskRun> = starts
         .filter_map(|start| {
             let run = start.run()?;
-            Some(task_run(ctx, events, start, open.get(&run), run))
+            Some(task_run(ctx, ends.get(run.as_str()).copied(), start, open.get(&run), run))
         })
         .collect();
     let mut known: BTreeMap<String, Option<Drift>> = BTreeMap::new();
@@ -63,18 +72,17 @@ pub fn of_task(
         }
         run.drift = known[&run.commit_sha];
     }
-    Ok(runs)
+    runs
 }
 
 fn task_run(
     ctx: &Context,
-    events: &[Event],
+    ended: Option<&Event>,
     start: &Event,
     open: Option<&OpenRow>,
     run: RunId,
 ) -> TaskRun {
     let text = |key: &str| start.data().get(key).and_then(|value| value.as_str());
-    let ended = events.iter().find(|event| event.ended_run() == Some(run.as_str())).cloned();
     let log_path = query::log_path(ctx, start, &run);
     TaskRun {
         worker: text("process_type").unwrap_or_default().to_owned(),
@@ -84,7 +92,7 @@ fn task_run(
         started_at: start.ts().to_owned(),
         age: open.and_then(|row| row.age),
         remaining: open.and_then(|row| row.remaining),
-        ended,
+        ended: ended.cloned(),
         log_path: Some(log_path).filter(|path| path.exists()),
         run,
     }

@@ -90,6 +90,11 @@ impl Layout {
         self.runs().join(".store")
     }
 
+    /// Which tasks have a relationship to which, as the directories of this machine were found.
+    pub fn links(&self) -> PathBuf {
+        self.runs().join(".links")
+    }
+
     pub fn run_dir(&self, run: &RunId) -> PathBuf {
         self.runs().join(run.as_str())
     }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 
 use fs_err::File;
 
+use super::agreement::Sum;
 use super::append::set_aside;
 use super::layout::Layout;
 use super::lock;
@@ -52,6 +53,25 @@ impl Recorded {
         let warn = |event| Finding::warning(Check::GlobalLogConsistency, message(event)).of(task);
         events.iter().filter(missing).map(warn).collect()
     }
+}
+
+/// The sum of the hashes of all lines; `None` if there is no log, or if it should be `sorted` and is not.
+pub(super) fn digest(layout: &Layout, sorted: bool) -> io::Result<Option<u64>> {
+    if !layout.lifecycle_log().is_file() {
+        return Ok(None);
+    }
+    let (mut digest, mut last, mut is_sorted) = (Sum::default(), None, true);
+    each_line(layout, |_, line| {
+        digest.add(line);
+        if sorted && !line.trim_ascii().is_empty() {
+            let event = Event::parse(line.trim_ascii());
+            let place = event.map(|event| (event.ts().to_owned(), event.id().to_owned()));
+            is_sorted &= place.is_some() && place >= last;
+            last = place;
+        }
+        Ok(())
+    })?;
+    Ok((!sorted || is_sorted).then_some(digest.0))
 }
 
 /// The lines of a new life-cycle log, on disk until they are all known and can be sorted.

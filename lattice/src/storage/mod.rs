@@ -1,5 +1,6 @@
 //! The only writer of `.lattice`: layout, locks, logs, snapshots, artifacts, deletion.
 
+mod agreement;
 pub mod append;
 pub mod artifact;
 pub mod config_file;

@@ -1,14 +1,14 @@
 //! Everything that is only a copy, made again from the logs: snapshots, the life-cycle log, `ids.json`.
 
+use super::agreement::Said;
 use super::layout::Layout;
 use super::lifecycle::Spool;
 use super::scan;
 use super::task::named::{self, Named};
-use super::task::{TaskTxn, read_task_log, task_ids};
+use super::task::{Place, TaskLog, TaskTxn, each_in, read_task_log, task_ids};
 use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::ids::TaskId;
-use crate::model::reduce::Snapshot;
 
 /// Makes the snapshot of one task again, under its locks, and finishes a move that was cut off.
 pub fn rebuild_task(layout: &Layout, task: &TaskId) -> Result<()> {
@@ -17,62 +17,76 @@ pub fn rebuild_task(layout: &Layout, task: &TaskId) -> Result<()> {
     txn.rewrite_snapshot()
 }
 
-/// What is derived from all tasks together, gathered from one after the other.
-pub struct Derived<'a> {
-    layout: &'a Layout,
-    lifecycle: Spool,
-    named: Named,
-}
-
-impl<'a> Derived<'a> {
-    pub fn new(layout: &'a Layout) -> Result<Self> {
-        layout.ensure_dirs()?;
-        Ok(Self { layout, lifecycle: Spool::new(layout)?, named: Named::default() })
-    }
-
-    /// Reads each task from its log, after `first` has been done to it, and adds it; `done` hears how it went,
-    /// and what of the log was passed over.
-    pub fn gather(
-        &mut self,
-        tasks: &[TaskId],
-        first: impl Fn(&TaskId) -> Result<()> + Sync,
-        mut done: impl FnMut(&TaskId, Result<Option<String>>),
-    ) {
-        let layout = self.layout;
-        let look = |task: &TaskId| first(task).and_then(|()| read_task_log(layout, task));
-        scan::each(tasks, look, |task, read| {
-            let added = read.and_then(|read| {
-                self.add(task, &read.events, &read.snapshot)?;
-                Ok(read.warning)
-            });
-            done(task, added);
+/// The same for all that have a log, and what is derived from them together, where that is not what it should be.
+/// `done` hears of each task how it went, and what of its log was passed over. The answer is what could not be listed.
+pub fn rebuild_all(
+    layout: &Layout,
+    mut done: impl FnMut(&TaskId, Result<Option<String>>),
+) -> Result<Vec<String>> {
+    layout.ensure_dirs()?;
+    let (mut said, mut unreadable) = (Said::default(), Vec::new());
+    let again = |task: &TaskId| {
+        rebuild_task(layout, task)?;
+        let log = read_task_log(layout, task)?;
+        let said = Said::by(layout, task, &log.events, log.snapshot.short_id());
+        Ok((said, log.warning))
+    };
+    each_in(&logs(layout), &mut unreadable, &mut |tasks, is_new| {
+        let look = |task: &TaskId| is_new(task).then(|| again(task));
+        scan::each(tasks, look, |task, result: Option<Result<_>>| {
+            let Some(result) = result else { return };
+            said.add(result.as_ref().map_or(Said::UNKNOWN, |(said, _)| *said));
+            done(task, result.map(|(_, warning)| warning));
         });
+    });
+    if !said.is_agreed(layout, true) {
+        let mut tasks: Vec<TaskId> = logs(layout)
+            .iter()
+            .flat_map(|(dir, extension)| task_ids(dir, extension, &mut Vec::new()))
+            .collect();
+        tasks.sort();
+        tasks.dedup();
+        derive_again(layout, &tasks)?;
     }
-
-    fn add(&mut self, task: &TaskId, events: &[Event], snapshot: &Snapshot) -> Result<()> {
-        self.lifecycle.add(events)?;
-        if let Some(short_id) = snapshot.short_id() {
-            // Of two tasks with one short ID the older keeps it; `doctor` names both.
-            drop(self.named.add(short_id, task));
-        }
-        Ok(())
-    }
-
-    /// Two critical sections, each with its own lock; the failure of one does not keep the other from its work.
-    pub fn write(self) -> Result<()> {
-        let lifecycle = self.lifecycle.write(self.layout);
-        named::restore(self.layout, &self.named).and(lifecycle)
-    }
+    Ok(unreadable)
 }
 
-/// All tasks that have a log, the active ones first, in the order of their IDs; and what could not be listed.
-pub fn tasks_with_logs(layout: &Layout) -> (Vec<TaskId>, Vec<String>) {
-    let mut unreadable = Vec::new();
-    let mut tasks = task_ids(&layout.events(), "jsonl", &mut unreadable);
-    tasks.sort();
-    let mut archived = task_ids(&layout.archive_events(), "jsonl", &mut unreadable);
-    archived.sort();
-    archived.retain(|task| tasks.binary_search(task).is_err());
-    tasks.extend(archived);
-    (tasks, unreadable)
+/// The active ones first.
+fn logs(layout: &Layout) -> [Place; 2] {
+    [(layout.events(), "jsonl"), (layout.archive_events(), "jsonl")]
+}
+
+/// Makes what is derived from these tasks together, which takes memory for each of them.
+pub(super) fn derive_again(layout: &Layout, tasks: &[TaskId]) -> Result<()> {
+    layout.ensure_dirs()?;
+    let (mut lifecycle, mut names) = (Spool::new(layout)?, Named::default());
+    let mut spooled = Ok(());
+    let look = |task: &TaskId| read_task_log(layout, task).map(Gathered::from);
+    scan::each(tasks, look, |task, gathered| {
+        // A task that cannot be read has been named; its lines in the life-cycle log are kept.
+        let Ok(gathered) = gathered else { return };
+        if spooled.is_ok() {
+            spooled = lifecycle.add(&gathered.lifecycle);
+        }
+        // Of two tasks with one short ID the older keeps it; `doctor` names both.
+        drop(gathered.short_id.map(|short_id| names.add(&short_id, task)));
+    });
+    spooled?;
+    // Two critical sections, each with its own lock; the failure of one does not keep the other from its work.
+    let lifecycle = lifecycle.write(layout);
+    named::restore(layout, &names).and(lifecycle)
+}
+
+/// What is needed of one task.
+struct Gathered {
+    lifecycle: Vec<Event>,
+    short_id: Option<String>,
+}
+
+impl From<TaskLog> for Gathered {
+    fn from(log: TaskLog) -> Self {
+        let short_id = log.snapshot.short_id().map(str::to_owned);
+        let lifecycle = log.events.into_iter().filter(Event::is_lifecycle).collect();
+        Self { lifecycle, short_id }
+    }
 }

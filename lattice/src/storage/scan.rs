@@ -2,22 +2,31 @@
 //!
 //! Only the command line looks at all tasks at once; the supervisors stay with their one thread.
 
+use std::cell::Cell;
 use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use fs_err::File;
 
-/// One thread's share below this is done sooner than a thread is started.
-const LEAST: usize = 64;
+/// What is looked at between two messages; fewer are sooner done than a thread is started.
+const BLOCK: usize = 64;
 
-/// As many results are in memory at a time, whatever the number of tasks.
-const BLOCK: usize = 256;
+/// How many blocks a thread may be ahead, so that few results are in memory, whatever the number of tasks.
+const AHEAD: usize = 2;
 
 /// What most snapshots and logs fit into.
 const GUESS: usize = 16 * 1024;
+
+/// Memory that is given back after one unusual file.
+const LARGE: usize = 1024 * 1024;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// `look` at each key, on several threads; `take` what it found, here and in the order of the keys.
 pub(super) fn each<K: Sync, T: Send>(
@@ -25,41 +34,57 @@ pub(super) fn each<K: Sync, T: Send>(
     look: impl Fn(&K) -> T + Sync,
     mut take: impl FnMut(&K, T),
 ) {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    for block in keys.chunks(BLOCK) {
-        let share = block.len().div_ceil(threads).max(LEAST);
-        let (own, others) = block.split_at(share.min(block.len()));
-        let look_at = |keys: &[K]| keys.iter().map(&look).collect::<Vec<T>>();
-        let found = thread::scope(|scope| {
-            let started: Vec<_> =
-                others.chunks(share).map(|keys| scope.spawn(|| look_at(keys))).collect();
-            let mut found = look_at(own);
-            for thread in started {
-                match thread.join() {
-                    Ok(more) => found.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            found
-        });
-        block.iter().zip(found).for_each(|(key, found)| take(key, found));
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores.min(keys.len().div_ceil(BLOCK));
+    if threads <= 1 {
+        return keys.iter().for_each(|key| take(key, look(key)));
     }
+    let blocks = || keys.chunks(BLOCK);
+    let look = &look;
+    thread::scope(|scope| {
+        let start = |first| {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let mut own = blocks().skip(first).step_by(threads);
+            // Nobody receives any more if `take` has panicked.
+            scope.spawn(move || {
+                own.try_for_each(|block| sender.send(block.iter().map(look).collect::<Vec<T>>()))
+            });
+            receiver
+        };
+        let receivers: Vec<_> = (0..threads).map(start).collect();
+        for (block, receiver) in blocks().zip(receivers.iter().cycle()) {
+            // A thread that is gone has panicked, which the scope passes on.
+            let Ok(found) = receiver.recv() else { break };
+            block.iter().zip(found).for_each(|(key, found)| take(key, found));
+        }
+    });
 }
 
 /// A whole file, by open, one read that finds its end, and close: for a small file half of the calls of
 /// `std::fs::read`, which asks for its size and place first.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    look_into(path, <[u8]>::to_vec)
+}
+
+/// The same for content that is not kept: the next file takes its place in memory.
+pub(super) fn look_into<T>(path: &Path, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    let mut buffer = BUFFER.take();
+    let found = fill(path, &mut buffer).map(|end| look(&buffer[..end]));
+    if buffer.len() <= LARGE {
+        BUFFER.set(buffer);
+    }
+    found
+}
+
+/// Reads a file into the beginning of a buffer, and gives its size.
+fn fill(path: &Path, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let file = File::open(path)?;
-    let mut content = vec![0; GUESS];
+    buffer.resize(buffer.len().max(GUESS), 0);
     let mut end = 0;
     loop {
-        match file.file().read_at(&mut content[end..], end as u64) {
+        match file.file().read_at(&mut buffer[end..], end as u64) {
             // Regular files give all they have: a read that is short has found the end.
-            Ok(count) if end + count < content.len() => {
-                content.truncate(end + count);
-                content.shrink_to_fit();
-                return Ok(content);
-            }
+            Ok(count) if end + count < buffer.len() => return Ok(end + count),
             Ok(count) => end += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
@@ -68,7 +93,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
             }
         }
         let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
-        content.resize((end + 1).max(size + 1), 0);
+        buffer.resize((end + 1).max(size + 1), 0);
     }
 }
 
@@ -78,7 +103,7 @@ mod tests {
 
     #[test]
     fn results_come_in_order_and_all_of_them() {
-        for count in [0, 1, LEAST, BLOCK, 3 * BLOCK + 7] {
+        for count in [0, 1, BLOCK, BLOCK + 1, 100 * BLOCK + 7] {
             let keys: Vec<usize> = (0..count).collect();
             let mut seen = Vec::new();
             each(&keys, |key| key * 2, |key, double| seen.push((*key, double)));
@@ -87,15 +112,40 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_far_ahead_of_what_has_been_taken() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let keys: Vec<usize> = (0..200 * BLOCK).collect();
+        let looked = AtomicUsize::new(0);
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let bound = (AHEAD + 3) * cores * BLOCK;
+        each(
+            &keys,
+            |_| looked.fetch_add(1, Ordering::Relaxed),
+            |key, _| assert!(looked.load(Ordering::Relaxed) <= key + bound, "at {key}"),
+        );
+    }
+
+    #[test]
     fn files_of_every_size_are_read_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
-        for size in [0, 1, GUESS - 1, GUESS, GUESS + 1, 3 * GUESS, 1 << 20] {
+        for size in [0, 1, GUESS - 1, GUESS, GUESS + 1, 3 * GUESS, LARGE, LARGE + 1, 7] {
             let content: Vec<u8> = (0..size).map(|at| u8::try_from(at % 251).unwrap()).collect();
             fs_err::write(&path, &content).unwrap();
             assert!(read(&path).unwrap() == content, "{size} bytes");
         }
         let why = read(&dir.path().join("missing")).unwrap_err().to_string();
         assert!(why.contains("missing"), "{why}");
+    }
+
+    #[test]
+    fn one_file_may_be_read_while_another_is_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+        fs_err::write(&one, "1").unwrap();
+        fs_err::write(&other, "22").unwrap();
+        let both = look_into(&one, |one| (one.to_vec(), read(&other).unwrap())).unwrap();
+        assert_eq!(both, (b"1".to_vec(), b"22".to_vec()));
     }
 }

@@ -8,16 +8,17 @@ use serde_json::{Map, Value, json};
 
 use lattice::model::event::Event;
 use lattice::model::failure::{Code, Failure, Result};
+use lattice::model::ids::TaskId;
 use lattice::process::pipe;
 use lattice::runs::context::Context;
 use lattice::runs::query::{self, OpenRow, State};
 use lattice::runs::reap;
 use lattice::runs::record::{self, Record};
-use lattice::storage::task::read_task;
+use lattice::storage::task::{read_open_runs, read_task};
 
 use crate::cli::job::{Job, Woken, is_in_foreground};
 use crate::cli::out::Form;
-use crate::cli::runs::{context, reap_dead};
+use crate::cli::runs::{context, reap_among};
 use crate::cli::session::Session;
 use crate::cli::terminal::{Alternate, Size, stdout_size};
 use crate::render::ps::{Row, table};
@@ -58,8 +59,9 @@ pub(crate) fn ps(session: &Session, args: &PsArgs) -> Result<()> {
     if args.watch {
         return watch(session, &ctx, args);
     }
-    reap_dead(session, &ctx);
-    let rows = rows(session, &ctx, args)?;
+    let tasks = read_open_runs(&ctx.layout);
+    reap_among(session, &ctx, &tasks);
+    let rows = rows(session, &ctx, args, &tasks)?;
     match session.out.form() {
         Form::Json => session.out.data(rows.iter().map(|row| as_json(row, args.all)).collect()),
         Form::Quiet => rows.iter().try_for_each(|row| session.out.line(&row.run)),
@@ -93,8 +95,9 @@ fn watch(session: &Session, ctx: &Context, args: &PsArgs) -> Result<()> {
         let Some(size) = stdout_size() else { break };
         if is_in_foreground() {
             // What cannot be ended yet is told by its state; a warning would be drawn over.
-            drop(reap::all(ctx, reap::PATIENCE));
-            last = lines(session, args, &rows(session, ctx, args)?, Some(size.columns));
+            let tasks = read_open_runs(&ctx.layout);
+            drop(reap::among(ctx, &tasks, reap::PATIENCE));
+            last = lines(session, args, &rows(session, ctx, args, &tasks)?, Some(size.columns));
             let screen = match &screen {
                 Some(screen) => screen,
                 None => screen.insert(Alternate::enter(&session.out)?),
@@ -119,8 +122,9 @@ fn drawing(session: &Session, list: &[String], size: Size) -> Vec<String> {
     lines
 }
 
-fn rows(session: &Session, ctx: &Context, args: &PsArgs) -> Result<Vec<Row>> {
-    let mut rows: Vec<Row> = query::open(ctx)?.iter().map(open_row).collect();
+/// `tasks`: those that may have open runs.
+fn rows(session: &Session, ctx: &Context, args: &PsArgs, tasks: &[TaskId]) -> Result<Vec<Row>> {
+    let mut rows: Vec<Row> = query::open_among(ctx, tasks)?.iter().map(open_row).collect();
     let mut limit = args.limit.unwrap_or(usize::MAX);
     if args.all {
         limit = args.limit.unwrap_or(LIMIT);

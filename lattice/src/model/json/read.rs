@@ -1,7 +1,7 @@
 //! A reader for all that Python writes, and for what damage leaves.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::stand_in;
 
@@ -13,6 +13,14 @@ const DEPTH: usize = 1000;
 pub fn parse_line(bytes: &[u8]) -> Option<Value> {
     let strict = if stand_in::may_be_in(bytes) { None } else { serde_json::from_slice(bytes).ok() };
     strict.or_else(|| deep(&lenient(&text(bytes))))
+}
+
+/// The same for an object.
+pub fn parse_object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    match parse_line(bytes)? {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 /// Python goes deeper than the parser does by itself. Without any limit, one line could use up the stack.

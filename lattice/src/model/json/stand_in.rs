@@ -54,6 +54,10 @@ pub(super) fn is_second(c: char) -> bool {
 
 /// Whether a text has anything that could be mistaken for a stand-in.
 pub(super) fn may_be_in(bytes: &[u8]) -> bool {
+    // Nearly always neither of the bytes that a mark begins with is there, which is soon known.
+    if !bytes.contains(&0xed) && !bytes.contains(&b'\\') {
+        return false;
+    }
     let is_mark = |found: &[u8]| found == b"\xed\x9f\xbf" || found.eq_ignore_ascii_case(b"\\ud7ff");
     bytes.windows(6).any(|six| is_mark(&six[..3]) || is_mark(six))
 }

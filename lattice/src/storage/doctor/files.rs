@@ -118,7 +118,7 @@ fn object(layout: &Layout, path: &Path) -> Result<Value, Finding> {
 }
 
 /// Nothing if the directory is not there: that is found elsewhere.
-fn entries(dir: &Path) -> Vec<PathBuf> {
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let listed = fs_err::read_dir(dir).into_iter().flatten();
-    listed.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    listed.filter_map(|entry| Some(entry.ok()?.path()))
 }

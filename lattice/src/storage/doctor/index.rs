@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
-use crate::model::reduce::Snapshot;
 use crate::storage::layout::Layout;
 use crate::storage::task::named::Named;
 use crate::storage::task::short_ids;
@@ -42,8 +41,7 @@ impl Index {
         self.unknown.insert(task.to_string());
     }
 
-    pub(super) fn compare(&mut self, task: &TaskId, snapshot: &Snapshot) -> Vec<Finding> {
-        let Some(short_id) = snapshot.short_id() else { return Vec::new() };
+    pub(super) fn compare(&mut self, task: &TaskId, short_id: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         if let Some((older, newer)) = self.named.add(short_id, task) {
             let message = format!(

@@ -1,5 +1,6 @@
 //! Finding what is wrong in `.lattice`, and putting it right. One task is in memory at a time.
 
+mod across;
 mod files;
 mod index;
 mod repair;

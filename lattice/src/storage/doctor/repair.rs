@@ -16,7 +16,7 @@ use crate::storage::layout::Layout;
 use crate::storage::lifecycle;
 use crate::storage::lock;
 use crate::storage::log;
-use crate::storage::rebuild::Derived;
+use crate::storage::rebuild;
 use crate::storage::replace::replace;
 use crate::storage::task::{TaskTxn, open_log};
 
@@ -64,11 +64,8 @@ fn shows_in_derived_files(check: Check) -> bool {
 }
 
 fn derive_again(layout: &Layout) -> Result<()> {
-    let mut derived = Derived::new(layout)?;
-    let tasks: Vec<TaskId> = all_tasks(layout, &mut Vec::new()).into_iter().collect();
-    // A task that cannot be read has been named; its lines in the life-cycle log are kept.
-    derived.gather(&tasks, |_| Ok(()), |_, result| drop(result));
-    derived.write()
+    let tasks: Vec<TaskId> = all_tasks(layout).into_iter().collect();
+    rebuild::derive_again(layout, &tasks)
 }
 
 fn repair_task(layout: &Layout, task: &TaskId) -> Result<()> {

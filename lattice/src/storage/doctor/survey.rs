@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::across::Across;
 use super::files;
-use super::index::Index;
 use super::task;
 use crate::model::event::Event;
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
+use crate::storage::agreement::Said;
 use crate::storage::layout::Layout;
-use crate::storage::lifecycle;
 use crate::storage::scan;
-use crate::storage::task::task_ids;
+use crate::storage::task::{IsNew, Place, each_in, task_ids};
 
 /// What was found, and how much there was to look at.
 #[derive(Debug, Default)]
@@ -25,51 +25,69 @@ pub struct Survey {
 }
 
 /// `visit` is shown the events of every task, for those who know of more than files.
-pub fn survey(layout: &Layout, visit: &mut dyn FnMut(&TaskId, &[Event]) -> Vec<Finding>) -> Survey {
+pub fn survey(
+    layout: &Layout,
+    visit: &(dyn Fn(&TaskId, &[Event]) -> Vec<Finding> + Sync),
+) -> Survey {
     let mut survey = Survey::default();
     survey.findings.extend(missing_directories(layout));
     files::config(layout, &mut survey);
-    let recorded = lifecycle::Recorded::read(layout, &mut survey.findings);
-    let mut index = Index::read(layout, &mut survey.findings);
-    let all: Vec<TaskId> = all_tasks(layout, &mut survey.findings).into_iter().collect();
-    scan::each(
-        &all,
-        |id| task::inspect(layout, id),
-        |id, looked| {
+    let (mut listed, mut of_tasks, mut said) = (Vec::new(), Vec::new(), Said::default());
+    each_task(layout, &mut listed, &mut |tasks, is_new| {
+        let inspect = |id: &TaskId| is_new(id).then(|| task::inspect(layout, id, visit));
+        scan::each(tasks, inspect, |id, looked| {
+            let Some(looked) = looked else { return };
             survey.tasks += 1;
             survey.events += looked.lines;
-            survey.findings.extend(looked.findings);
-            survey.findings.extend(recorded.missing(id, &looked.events));
-            survey.findings.extend(visit(id, &looked.events));
-            match &looked.snapshot {
-                Some(snapshot) => survey.findings.extend(index.compare(id, snapshot)),
-                None => index.pass_over(id),
+            said.add(looked.said);
+            if !looked.findings.is_empty() {
+                of_tasks.push((id.clone(), looked.findings));
             }
-        },
-    );
-    survey.findings.extend(index.finish(layout));
+        });
+    });
+    let mut across = Across::default();
+    if !said.is_agreed(layout, false) {
+        across = Across::look(layout);
+    }
+    survey.findings.extend(across.files);
+    survey.findings.extend(listed);
+    of_tasks.extend(across.tasks);
+    of_tasks.sort_by(|(one, _), (other, _)| one.cmp(other));
+    survey.findings.extend(of_tasks.into_iter().flat_map(|(_, findings)| findings));
+    survey.findings.extend(across.index);
     files::artifacts(layout, &mut survey);
     files::resources(layout, &mut survey);
     files::leftovers(layout, &mut survey.findings);
     survey
 }
 
-/// Every task of which there is a file, by its ID.
-pub(super) fn all_tasks(layout: &Layout, findings: &mut Vec<Finding>) -> BTreeSet<TaskId> {
-    let mut all = BTreeSet::new();
-    let places = [
+/// Every task of which there is a file, some at a time.
+fn each_task(
+    layout: &Layout,
+    findings: &mut Vec<Finding>,
+    visit: &mut dyn FnMut(&[TaskId], IsNew<'_>),
+) {
+    let mut unreadable = Vec::new();
+    each_in(&places(layout), &mut unreadable, visit);
+    findings.extend(unreadable.into_iter().map(|why| Finding::error(Check::JsonParse, why)));
+    for (dir, extension) in places(layout) {
+        files::strangers(&dir, extension, findings);
+    }
+}
+
+fn places(layout: &Layout) -> [Place; 4] {
+    [
         (layout.events(), "jsonl"),
         (layout.archive_events(), "jsonl"),
         (layout.tasks(), "json"),
         (layout.archive_tasks(), "json"),
-    ];
-    for (dir, extension) in places {
-        let mut unreadable = Vec::new();
-        all.extend(task_ids(&dir, extension, &mut unreadable));
-        findings.extend(unreadable.into_iter().map(|why| Finding::error(Check::JsonParse, why)));
-        files::strangers(&dir, extension, findings);
-    }
-    all
+    ]
+}
+
+/// Every task of which there is a file, by its ID.
+pub(super) fn all_tasks(layout: &Layout) -> BTreeSet<TaskId> {
+    let ids = |(dir, extension): Place| task_ids(&dir, extension, &mut Vec::new());
+    places(layout).into_iter().flat_map(ids).collect()
 }
 
 fn missing_directories(layout: &Layout) -> Option<Finding> {

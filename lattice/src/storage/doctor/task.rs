@@ -1,6 +1,7 @@
 //! One task: its logs, its snapshot, and whether they are where they belong.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -8,62 +9,80 @@ use serde_json::{Map, Value};
 
 use crate::model::event::Event;
 use crate::model::finding::{Check, Finding, of_links};
-use crate::model::ids::{ArtifactId, TaskId};
+use crate::model::ids::{ArtifactId, RunId, TaskId};
 use crate::model::json;
 use crate::model::log_text::{Flaw, examine};
-use crate::model::reduce::{Snapshot, replay, terminal_of};
+use crate::model::reduce::{Snapshot, replay};
+use crate::storage::agreement::Said;
 use crate::storage::layout::Layout;
 use crate::storage::log::{self, Place};
 use crate::storage::scan;
 use crate::storage::task::with_unknown_keys;
 
-/// What is known of one task.
+/// What is known of one task. Its events are not kept: there may be very many of them.
 #[derive(Default)]
 pub(super) struct Looked {
     pub(super) findings: Vec<Finding>,
-    pub(super) events: Vec<Event>,
     /// How many events there are on disk, copies in a second log not counted.
     pub(super) lines: u64,
-    pub(super) snapshot: Option<Snapshot>,
+    /// For what is derived from all tasks together.
+    pub(super) said: Said,
 }
 
-pub(super) fn inspect(layout: &Layout, task: &TaskId) -> Looked {
-    let mut looked = Looked::default();
+/// `more` finds what is not seen in files.
+pub(super) fn inspect(
+    layout: &Layout,
+    task: &TaskId,
+    more: &dyn Fn(&TaskId, &[Event]) -> Vec<Finding>,
+) -> Looked {
+    let mut looked = Looked { said: Said::UNKNOWN, ..Looked::default() };
     let mut found = Vec::new();
+    let mut known = Vec::new();
     match read(layout, task) {
         Err(why) => found.push(Finding::error(Check::JsonlParse, why)),
         Ok(Logs { place: Place::Nowhere, .. }) => found.push(without_log(layout, task)),
         Ok(Logs { place, contents }) => {
             for (path, content) in &contents {
                 let (events, flaws) = examine(content);
-                looked.events = events;
+                known = events;
                 found.extend(of_lines(layout, path, flaws));
             }
             let content = match &contents[..] {
                 [(_, active), (_, archived)] => {
                     let merged = log::merge(active, archived);
-                    looked.events = log::events(&merged);
+                    known = log::events(&merged);
                     Cow::from(merged)
                 }
                 [(_, only)] => Cow::from(only),
                 _ => Cow::default(),
             };
-            looked.lines = looked.events.len() as u64;
-            looked.snapshot = replay(&looked.events);
-            match &looked.snapshot {
+            looked.lines = known.len() as u64;
+            match replay(&known) {
                 None => found.push(without_beginning(layout, task, &content)),
                 Some(state) => {
-                    found.extend(places(layout, task, place, &looked.events));
-                    found.extend(snapshot(layout, task, place, &looked.events, state));
-                    found.extend(second_ends(&looked.events));
-                    found.extend(of_links(task, state, &|id| layout.has_task(id)));
-                    found.extend(artifacts(layout, task, state));
+                    found.extend(places(layout, task, place, &known));
+                    found.extend(snapshot(layout, task, place, &known, &state));
+                    found.extend(second_ends(&known));
+                    found.extend(of_links(task, &state, &|id| layout.has_task(id)));
+                    found.extend(artifacts(layout, task, &state));
+                    looked.said = Said::by(layout, task, &known, state.short_id());
                 }
             }
         }
     }
-    looked.findings = found.into_iter().map(|finding| finding.of(task)).collect();
+    looked.findings =
+        found.into_iter().map(|finding| finding.of(task)).chain(more(task, &known)).collect();
     looked
+}
+
+/// Its events as they were inspected; none where they cannot be read.
+pub(super) fn events(layout: &Layout, task: &TaskId) -> Vec<Event> {
+    let contents = read(layout, task).map(|logs| logs.contents).unwrap_or_default();
+    match &contents[..] {
+        [(_, active), (_, archived)] => log::events(&log::merge(active, archived)),
+        [(_, only)] => examine(only).0,
+        _ => Vec::new(),
+    }
 }
 
 /// Where the log is, and what is in it: in each of them, the active one first.
@@ -209,12 +228,11 @@ fn differing<'a>(found: &'a Map<String, Value>, wanted: &'a Map<String, Value>) 
 
 /// A git merge may bring a second end of a run; the first one counts, and both stay in the log.
 fn second_ends(events: &[Event]) -> Vec<Finding> {
-    let is_second = |event: &&Event| {
-        let run = event.ended_run().and_then(crate::model::ids::RunId::parse);
-        let first = run.and_then(|run| terminal_of(events, &run));
-        first.is_some_and(|first| first.id() != event.id())
-    };
-    let seconds = events.iter().filter(is_second);
+    let ends = events.iter().filter_map(|event| Some((event.ended_run()?, event)));
+    let mut firsts = HashMap::new();
+    let seconds = ends.filter(|(run, _)| RunId::parse(run).is_some()).filter_map(|(run, event)| {
+        (*firsts.entry(run).or_insert(event.id()) != event.id()).then_some(event)
+    });
     let message = |event: &Event| {
         let run = event.ended_run().unwrap_or_default();
         format!("the run {run} has a second end, {}, which does not count", event.id())

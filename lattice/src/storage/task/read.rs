@@ -1,12 +1,13 @@
 //! Reading tasks without a lock: one task from its log, all of them from their snapshots.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::pointing::pointing_at;
 use super::short_ids;
+use super::stream::{Place, each_in};
 use crate::model::config::Config;
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
@@ -91,13 +92,31 @@ pub fn list_snapshots(
     layout: &Layout,
     include_archived: bool,
 ) -> (Vec<(Snapshot, bool)>, Vec<String>) {
+    list(layout, include_archived, json::parse_object)
+}
+
+/// The same with no more than some fields of each, for those who look at no others: what is passed over is neither
+/// understood nor kept.
+pub fn list_fields(
+    layout: &Layout,
+    include_archived: bool,
+    keys: &[&str],
+) -> (Vec<(Snapshot, bool)>, Vec<String>) {
+    list(layout, include_archived, |bytes| json::parse_fields(bytes, keys))
+}
+
+fn list(
+    layout: &Layout,
+    include_archived: bool,
+    parse: impl Fn(&[u8]) -> Option<Map<String, Value>> + Sync,
+) -> (Vec<(Snapshot, bool)>, Vec<String>) {
     let mut warnings = Vec::new();
     let found = all(layout, include_archived, &mut warnings);
     let mut snapshots = Vec::with_capacity(found.len());
     scan::each(
         &found,
-        |(task, (tasks, _))| load(layout, tasks, task),
-        |(_, (_, archived)), loaded| match loaded {
+        |(task, archived)| load(layout, task, *archived, &parse),
+        |(_, archived), loaded| match loaded {
             Ok(snapshot) => snapshots.push((snapshot, *archived)),
             Err(why) => warnings.push(why),
         },
@@ -105,51 +124,58 @@ pub fn list_snapshots(
     (snapshots, warnings)
 }
 
-/// Tasks whose snapshots mention open runs: candidates, to be confirmed by [`open_runs_of`].
-pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
-    mentioning(layout, "\"active_processes\"")
-}
-
-/// The other tasks that speak of a task in their snapshots, and may have a relationship to it.
-pub fn read_mentioning(layout: &Layout, task: &TaskId) -> Vec<Snapshot> {
-    let others = mentioning(layout, task.as_str()).into_iter().filter(|other| other != task);
-    others.filter_map(|other| read_snapshot(layout, &other)).collect()
+/// The other tasks that may have a relationship to a task.
+pub fn read_pointing(layout: &Layout, task: &TaskId) -> Vec<Snapshot> {
+    let sources = pointing_at(layout, task).into_iter();
+    sources.filter_map(|source| read_snapshot(layout, &source)).collect()
 }
 
 /// One task as it is listed.
 pub fn read_snapshot(layout: &Layout, task: &TaskId) -> Option<Snapshot> {
     let is_active = layout.snapshot(task).exists() || layout.log(task).exists();
-    let tasks = if is_active { layout.tasks() } else { layout.archive_tasks() };
-    load(layout, &tasks, task).ok()
+    load(layout, task, !is_active, json::parse_object).ok()
 }
 
-/// Tasks with a text in their snapshots, or with none that is whole: to look for it costs far less than to
-/// understand them all.
-fn mentioning(layout: &Layout, text: &str) -> Vec<TaskId> {
-    let may_mention = |(task, (tasks, _)): &Found| {
-        let content = scan::read(&tasks.join(format!("{task}.json"))).unwrap_or_default();
-        str::from_utf8(&content)
-            .map_or(true, |content| content.contains(text) || !content.trim_end().ends_with('}'))
+/// Tasks whose snapshots mention open runs, or with none that is whole: candidates, to be confirmed by
+/// [`open_runs_of`]. To look for a word costs far less than to understand them all.
+pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
+    let mentions = |content: &[u8]| {
+        str::from_utf8(content).map_or(true, |content| {
+            content.contains("\"active_processes\"") || !content.trim_end().ends_with('}')
+        })
     };
     let mut candidates = Vec::new();
-    let all = all(layout, true, &mut Vec::new());
-    scan::each(&all, may_mention, |(task, _), may| candidates.extend(may.then(|| task.clone())));
+    let dirs = places(layout, true);
+    let dirs = dirs.iter().flat_map(|(tasks, events, _)| [(tasks, "json"), (events, "jsonl")]);
+    let dirs: Vec<Place> = dirs.map(|(dir, extension)| (dir.clone(), extension)).collect();
+    each_in(&dirs, &mut Vec::new(), &mut |tasks, is_new| {
+        let look = |task: &TaskId| {
+            let read =
+                |archived| scan::look_into(&snapshot_path(layout, task, archived), mentions).ok();
+            is_new(task) && read(false).or_else(|| read(true)).unwrap_or(true)
+        };
+        scan::each(tasks, look, |task, may| candidates.extend(may.then(|| task.clone())));
+    });
+    candidates.sort();
     candidates
 }
 
-/// A task, where its snapshot should be, and whether that is the archive.
-type Found = (TaskId, (PathBuf, bool));
-
-/// Every task with a file, by its name; one that is in both places is active.
-fn all(layout: &Layout, include_archived: bool, warnings: &mut Vec<String>) -> Vec<Found> {
-    let mut found = BTreeMap::new();
+/// Every task with a file, in the order of their IDs, `true` for those in the archive; one that is in both places is
+/// active.
+pub(super) fn all(
+    layout: &Layout,
+    include_archived: bool,
+    warnings: &mut Vec<String>,
+) -> Vec<(TaskId, bool)> {
+    let mut found = Vec::new();
     for (tasks, events, archived) in places(layout, include_archived) {
         let with_snapshot = task_ids(&tasks, "json", warnings);
-        for task in with_snapshot.into_iter().chain(task_ids(&events, "jsonl", warnings)) {
-            found.entry(task).or_insert_with(|| (tasks.clone(), archived));
-        }
+        let with_log = task_ids(&events, "jsonl", warnings);
+        found.extend(with_snapshot.into_iter().chain(with_log).map(|task| (task, archived)));
     }
-    found.into_iter().collect()
+    found.sort_unstable();
+    found.dedup_by(|(later, _), (kept, _)| later == kept);
+    found
 }
 
 pub(super) fn not_found(text: &str) -> Failure {
@@ -178,25 +204,43 @@ fn places(layout: &Layout, include_archived: bool) -> Vec<(PathBuf, PathBuf, boo
 
 /// Tasks that have a file in a directory. Other files, such as `_lifecycle.jsonl`, are no task's.
 pub fn task_ids(dir: &Path, extension: &str, warnings: &mut Vec<String>) -> Vec<TaskId> {
-    let entries = match fs_err::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            warnings.push(error.to_string());
-            return Vec::new();
-        }
-    };
-    let names = entries.flatten().filter_map(|entry| {
-        let name = PathBuf::from(entry.file_name());
-        (name.extension()? == extension).then(|| TaskId::parse(name.file_stem()?.to_str()?))?
-    });
-    names.collect()
+    ids_in(dir, extension, warnings).collect()
 }
 
-fn load(layout: &Layout, tasks: &Path, task: &TaskId) -> Result<Snapshot, String> {
-    let path = tasks.join(format!("{task}.json"));
-    let from_file = scan::read(&path).ok().and_then(|bytes| json::parse_line(&bytes));
-    if let Some(Value::Object(fields)) = from_file
+/// The same, one after the other.
+pub(super) fn ids_in<'a>(
+    dir: &Path,
+    extension: &'a str,
+    warnings: &mut Vec<String>,
+) -> impl Iterator<Item = TaskId> + use<'a> {
+    let entries = match fs_err::read_dir(dir) {
+        Ok(entries) => Some(entries),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            warnings.push(error.to_string());
+            None
+        }
+    };
+    let task = move |name: &str| {
+        let (stem, found) = name.rsplit_once('.')?;
+        if found == extension { TaskId::parse(stem) } else { None }
+    };
+    let entries = entries.into_iter().flatten().flatten();
+    entries.filter_map(move |entry| task(entry.file_name().to_str()?))
+}
+
+pub(super) fn snapshot_path(layout: &Layout, task: &TaskId, archived: bool) -> PathBuf {
+    if archived { layout.archived_snapshot(task) } else { layout.snapshot(task) }
+}
+
+fn load(
+    layout: &Layout,
+    task: &TaskId,
+    archived: bool,
+    parse: impl Fn(&[u8]) -> Option<Map<String, Value>>,
+) -> Result<Snapshot, String> {
+    let path = snapshot_path(layout, task, archived);
+    if let Ok(Some(fields)) = scan::look_into(&path, parse)
         && fields.get("id").is_some_and(|id| id == task.as_str())
     {
         return Ok(Snapshot(fields));

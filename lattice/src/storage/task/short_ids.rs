@@ -5,7 +5,8 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
-use super::read::list_snapshots;
+use super::halving;
+use super::read::{list_snapshots, read_snapshot};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
 use crate::model::json;
@@ -45,9 +46,17 @@ pub fn ensure(layout: &Layout) -> Result<bool> {
     Ok(true)
 }
 
-/// The task that a short ID names: by the index, else by whichever snapshot has it.
+/// The task that a short ID names: by the index, else by whichever snapshot has it. One that agrees with its entry is
+/// found without reading all the others.
 pub fn look_up(layout: &Layout, short_id: &str) -> Option<TaskId> {
     let short_id = short_id.to_ascii_uppercase();
+    let known = halving::look_up(&layout.ids(), &short_id).ok().flatten();
+    let has_it = |task: &TaskId| {
+        read_snapshot(layout, task).is_some_and(|task| task.short_id() == Some(&short_id))
+    };
+    if known.as_ref().is_some_and(has_it) {
+        return known;
+    }
     // An unreadable index stops nobody from reading.
     let index = read(layout).ok().flatten().unwrap_or_default();
     let named = index.get("map").and_then(|map| map.get(&short_id)).and_then(Value::as_str);
@@ -55,6 +64,16 @@ pub fn look_up(layout: &Layout, short_id: &str) -> Option<TaskId> {
         let (snapshots, _) = list_snapshots(layout, true);
         snapshots.iter().find(|(s, _)| s.short_id() == Some(&short_id))?.0.task_id()
     })
+}
+
+/// Whether the index has this short ID for this task, as far as it can be seen without reading all of it.
+pub(in crate::storage) fn is_entry(layout: &Layout, short_id: &str, task: &TaskId) -> bool {
+    halving::look_up(&layout.ids(), short_id).is_ok_and(|found| found.as_ref() == Some(task))
+}
+
+/// A line of the index: a short ID and its task.
+pub(in crate::storage) fn entry(line: &[u8]) -> Option<(&str, &str)> {
+    halving::entry(line).filter(|(_, task)| TaskId::parse(task).is_some())
 }
 
 /// The text entries of the map.

@@ -1,6 +1,7 @@
 //! A project in a temporary directory, and wreckage to find in it.
 
 mod create;
+mod pointing;
 mod read;
 mod txn;
 

@@ -68,6 +68,7 @@ mod tracker_rebuild;
 /// The fault campaign: `scripts/campaign`, and its short forms.
 mod campaign;
 /// Definitions and surroundings that keep a worker from starting.
+mod contention;
 mod definitions;
 /// How agents are called, what they get, and what is understood of their work.
 mod engines_done;

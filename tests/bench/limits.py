@@ -17,6 +17,12 @@ LIMITS = (
     ("waiting supervisors, log of 200 MB", ("kB", "together"), 152, "and however much"),
     ("waiting supervisors, log of 200 MB", ("threads", "warden"), 1, "no thread in a supervisor"),
     ("waiting supervisors, log of 200 MB", ("threads", "shim"), 1, "no thread in a supervisor"),
+    ("events a second, 16 processes on 1 task", ("lost",), 0, "every comment is counted"),
+    ("events a second, 16 processes on 1 task", ("failed",), 0, "nobody waits for 8 s"),
+    ("events a second, 16 processes on 1 task", ("doctor", "warnings"), 0, "the snapshot is what the log says"),
+    ("events a second, 16 processes on 16 tasks", ("lost",), 0, "every comment is counted"),
+    ("peak of memory, doctor", ("more",), 1024, "kB; it does not grow with the number of tasks"),
+    ("peak of memory, rebuild", ("more",), 1024, "kB; it does not grow with the number of tasks"),
     ("size of the binaries", ("kB", "lattice-shim"), 2560, "with a static libc"),
 )
 

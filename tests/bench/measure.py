@@ -1,6 +1,7 @@
 """Running things and counting: interleaved times, system calls, memory. Knows nothing of what is compared."""
 
 import collections
+import json
 import os
 import pathlib
 import re
@@ -9,7 +10,8 @@ import subprocess
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
-Sample = collections.namedtuple("Sample", "wall cpu faults")
+ROOT = HERE.parent.parent
+Sample = collections.namedtuple("Sample", "wall cpu faults peak")
 
 
 def sh(*command, cwd=None, env=None, check=True):
@@ -22,9 +24,15 @@ def sh(*command, cwd=None, env=None, check=True):
 def build(into):
     """The C programs beside this file; `floor` is static, because nothing starts faster."""
     into.mkdir(parents=True, exist_ok=True)
-    for name, extra in (("floor", ["-static", "-lpthread"]), ("stopwatch", [])):
+    for name, extra in (("floor", ["-static", "-lpthread"]), ("stopwatch", []), ("swarm", [])):
         sh("gcc", "-O2", "-o", into / name, HERE / f"{name}.c", *extra)
-    return into / "floor", into / "stopwatch"
+
+
+def build_parser():
+    """The Rust program beside this file, with the settings of a release."""
+    sh("cargo", "build", "-q", "--release", "--locked", "-p", "lattice-tests", "--bin", "parse-floor", cwd=ROOT)
+    target = json.loads(sh("cargo", "metadata", "--locked", "--no-deps", "--format-version", "1", cwd=ROOT))["target_directory"]
+    return pathlib.Path(target) / "release/parse-floor"
 
 
 def interleave(stopwatch, commands, first, last):
@@ -41,8 +49,8 @@ def interleave(stopwatch, commands, first, last):
     names = list(commands)
     failed = set()
     for line in done.stderr.splitlines():
-        index, wall, cpu, faults, status = map(int, line.split())
-        samples[names[index]].append(Sample(wall, cpu, faults))
+        index, wall, cpu, faults, peak, status = map(int, line.split())
+        samples[names[index]].append(Sample(wall, cpu, faults, peak))
         if status:
             failed.add(names[index])
     return {name: [] if name in failed else samples[name] for name in names}
@@ -63,7 +71,15 @@ SYNCS = ("fsync", "fdatasync", "sync_file_range", "syncfs", "msync")
 
 
 def count(command, cwd):
-    """System calls and syncs of one process, by strace."""
+    """System calls and syncs of one process, all its threads together, by strace; and the programs that it starts."""
+    trace = strace(command, cwd, "-f")
+    calls = re.findall(r"^\d+ +(\w+)\(", trace, re.M)
+    execs = len(re.findall(r"^\d+ +execve\(", trace, re.M)) - 1
+    return {"calls": len(calls), "syncs": sum(call in SYNCS for call in calls), "execs": execs}
+
+
+def count_alone(command, cwd):
+    """The same for a command that leaves others behind: without them."""
     calls = re.findall(r"^(\w+)\(", strace(command, cwd), re.M)
     return {"calls": len(calls), "syncs": sum(call in SYNCS for call in calls)}
 
@@ -82,7 +98,8 @@ def strace(command, cwd, *options):
 
 
 def memory(pid):
-    """Private dirty kB, and threads."""
+    """Private dirty kB, proportional kB, and threads."""
     rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     threads = re.search(r"^Threads:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
-    return int(re.search(r"^Private_Dirty:\s+(\d+)", rollup, re.M)[1]), int(threads[1])
+    kb = lambda name: int(re.search(rf"^{name}:\s+(\d+)", rollup, re.M)[1])
+    return kb("Private_Dirty"), kb("Pss"), int(threads[1])

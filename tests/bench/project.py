@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 from measure import sh
 
@@ -39,30 +40,46 @@ class Project:
     def create(self, title="a task"):
         return json.loads(self.run("create", title, "--json", *ACTOR))["data"]["id"]
 
-    def multiply(self, tasks, comments=8):
-        """One task with ten events, and copies of it under other IDs: `tasks` in all."""
+    def multiply(self, tasks, comments=8, archived=False):
+        """One task with ten events or so, and copies of it under other IDs, of their events too: `tasks` in all."""
         task = self.create("the first of many tasks")
         for number in range(comments):
             self.run("comment", task, f"comment {number}: some words of a usual length", *ACTOR)
+        if archived:
+            self.run("archive", task, *ACTOR)
         directory = self.root / ".lattice"
-        log = (directory / f"events/{task}.jsonl").read_text()
-        snapshot = (directory / f"tasks/{task}.json").read_text()
-        lifecycle = (directory / "events/_lifecycle.jsonl").read_text()
+        place = directory / "archive" if archived else directory
+        log = (place / f"events/{task}.jsonl").read_text()
+        snapshot = (place / f"tasks/{task}.json").read_text()
+        lines = (directory / "events/_lifecycle.jsonl").read_text().splitlines(keepends=True)
+        lifecycle = "".join(line for line in lines if task in line)
+        events = sorted(set(re.findall(r"ev_[0-9A-Z]{26}", log)))
         short = json.loads(snapshot)["short_id"]
         start = int(short.rpartition("-")[2])
         ids = json.loads((directory / "ids.json").read_text())
         copies = []
         for number in range(start + 1, start + tasks):
             other, name = task[:-8] + base32(number), f"B-{number}"
-            renamed = lambda text: text.replace(task, other).replace(f'"{short}"', f'"{name}"')
-            (directory / f"events/{other}.jsonl").write_text(renamed(log))
-            (directory / f"tasks/{other}.json").write_text(renamed(snapshot))
-            copies.append(renamed(lifecycle).replace("ev_", "ev_", 1))
+            pairs = [(task, other), (f'"{short}"', f'"{name}"'), *((old, old[:13] + base32(number) + old[21:]) for old in events)]
+            (place / f"events/{other}.jsonl").write_text(replaced(log, pairs))
+            (place / f"tasks/{other}.json").write_text(replaced(snapshot, pairs))
+            copies.append(replaced(lifecycle, pairs))
             ids["map"][name] = other
         ids["next_seqs"]["B"] = start + tasks
         (directory / "ids.json").write_text(json.dumps(ids, indent=2, sort_keys=True) + "\n")
         with open(directory / "events/_lifecycle.jsonl", "a") as out:
             out.writelines(copies)
+
+    def lengthen_runs(self, task, runs):
+        """A log of so many runs: its last one, again and again under new IDs."""
+        path = self.root / f".lattice/events/{task}.jsonl"
+        *_, start, end = path.read_text().splitlines(keepends=True)
+        ids = re.findall(r"ev_[0-9A-Z]{26}", start + end)
+        with open(path, "a") as out:
+            for number in range(runs):
+                pairs = [(old, old[:13] + base32(number) + old[21:]) for old in ids]
+                out.write(replaced(start, pairs) + replaced(end, pairs))
+        self.run("rebuild", task)
 
     def lengthen(self, task, events):
         """A log of so many events: its last comment, again and again under new IDs."""
@@ -75,6 +92,12 @@ class Project:
         with open(path, "a") as out:
             out.writelines(lines)
         self.run("rebuild", task)
+
+
+def replaced(text, pairs):
+    for old, new in pairs:
+        text = text.replace(old, new)
+    return text
 
 
 def base32(number):

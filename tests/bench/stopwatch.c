@@ -1,5 +1,5 @@
 /* Runs commands in turn, many times, and prints a line for each run: which, wall time in ns, CPU time in us, page
- * faults, exit status.
+ * faults, peak of memory in kB, exit status.
  *
  *   stopwatch FIRST LAST COMMAND [-- COMMAND]...    in an argument, @ stands for the round, FIRST to LAST;
  *                                                   command n runs in the directory STOPWATCH_<n>
@@ -55,8 +55,8 @@ static void run(int index, char **command, const char *directory) {
     }
     wait4(child, &status, 0, &used);
     long long end = now();
-    fprintf(stderr, "%d %lld %lld %ld %d\n", index, end - start, us(used.ru_utime) + us(used.ru_stime),
-            used.ru_minflt + used.ru_majflt, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    fprintf(stderr, "%d %lld %lld %ld %ld %d\n", index, end - start, us(used.ru_utime) + us(used.ru_stime),
+            used.ru_minflt + used.ru_majflt, used.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
 int main(int argc, char **argv) {

@@ -15,6 +15,7 @@ use lattice::process::identity;
 use lattice::process::tree::Swept;
 use lattice::runs::context::cookie;
 use lattice::runs::end::hands::Hands;
+use lattice::runs::end::leftover::Leftover;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::examine::{self, Verdict};
 use lattice::runs::reap;
@@ -34,12 +35,16 @@ pub(crate) fn run(directory: &Path, forced: bool) -> Result<()> {
     bound_own_life(&seat);
     // `ps` says "ending" from here on. A full disk does not let it be written, and must not stop the end.
     drop(seat.publish_as(&identity::own(), "reaper.json"));
-    let answer = match finish(&seat, forced) {
-        Ok(Ending::Whole) => "done".to_owned(),
-        Ok(Ending::Left(failure)) => format!("its end could not be written yet: {failure}"),
-        Err(failure) => failure.to_string().replace('\n', " "),
+    let (answer, leftover) = match finish(&seat, forced) {
+        Ok(Ending::Whole(leftover)) => ("done".to_owned(), Some(leftover)),
+        Ok(Ending::Left(failure)) => (format!("its end could not be written yet: {failure}"), None),
+        Err(failure) => (failure.to_string().replace('\n', " "), None),
     };
     say(&caller, &answer);
+    drop(caller);
+    if let Some(leftover) = leftover {
+        seat.free(leftover);
+    }
     Ok(())
 }
 
@@ -61,7 +66,7 @@ fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
         Verdict::Dead(facts) => facts,
         Verdict::NeverRan => {
             reap::remove_unborn(&seat.layout, &seat.run, &seat.spec)?;
-            return Ok(Ending::Whole);
+            return Ok(Ending::Whole(Leftover::nothing(seat.run.retired())));
         }
         Verdict::Leave(why) => {
             return Ok(Ending::Left(Failure::internal(why)));
@@ -72,7 +77,7 @@ fn finish(seat: &Seat, forced: bool) -> Result<Ending> {
     let Seat { run, spec, layout, .. } = seat;
     // The secrets of an environment have died with it.
     let mask = (!spec.has_secrets).then(|| secrets::of_project(spec));
-    let end = End { layout, run, spec, by: EndedBy::Reaper, mask: mask.as_ref() };
+    let end = End { layout, run, spec, by: EndedBy::Reaper, mask: mask.as_ref(), pool: None };
     sequence::run(&end, facts, &mut reaper)
 }
 

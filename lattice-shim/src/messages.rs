@@ -19,6 +19,8 @@ pub(crate) enum Message {
     Exited { exit: Exit },
     /// Whether the main checkout had changes that the worktree did not see.
     Dirty { dirty: bool },
+    /// The run is over; what follows only frees the disk.
+    Over,
     /// Bytes of output that the disk did not take so far, to a factor of two.
     Lost { unwritten: u64 },
 }

@@ -9,8 +9,13 @@ use lattice::model::run::{Spec, Supervisors};
 use lattice::process::channel::Channel;
 use lattice::process::{identity, inherit};
 use lattice::runs::directory::{LifeLock, RunDir};
+use lattice::runs::end::leftover::Leftover;
 use lattice::storage::layout::Layout;
 use lattice::storage::replace;
+use nix::unistd::alarm;
+
+/// A very big worktree on a very slow disk.
+const FREEING_SECONDS: u32 = 3600;
 
 use crate::renew::{self, Later, Renewed};
 
@@ -20,7 +25,7 @@ pub(crate) struct Seat {
     pub(crate) run: RunDir,
     pub(crate) spec: Later<Spec>,
     pub(crate) layout: Layout,
-    /// Held until this process is gone: its exit is what frees the run.
+    /// Held until the run is over: its close is what frees the run.
     pub(crate) life: LifeLock,
     /// A debug run, which has its caller's session: the engine gets one of its own, without a terminal.
     pub(crate) foreground: bool,
@@ -91,6 +96,15 @@ impl Seat {
         let bytes =
             serde_json::to_vec(what).map_err(|error| Failure::internal(error.to_string()))?;
         Ok(replace::replace(&self.run.file(name), &bytes)?)
+    }
+
+    /// The last that is done for a run that is over. Whoever waits for it is let go first; the life lock, at a path
+    /// that names no run any more, keeps others from doing the same.
+    pub(crate) fn free(self, leftover: Leftover) {
+        drop(self.life.ended);
+        // Nobody stands behind it any more. What it has not freed until then is left to the next call of anybody.
+        alarm::set(FREEING_SECONDS);
+        leftover.free();
     }
 
     pub(crate) fn log(&self) -> std::path::PathBuf {

@@ -21,6 +21,7 @@ use lattice::runs::directory::RunDir;
 use lattice::runs::end;
 use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::follow::Follower;
+use lattice::runs::pool::Checkout;
 use lattice::runs::{allowance, secrets, writable};
 use lattice::storage::owner;
 use nix::sys::signal::Signal;
@@ -51,7 +52,10 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     };
     let mut turns = Loop::new(&seat.spec, Some(warden))?;
     let equipped = equip(&seat, &mut turns, read);
-    from_start_to_end(&seat, turns, write, equipped).map(drop)
+    if let (_, Ending::Whole(leftover)) = from_start_to_end(&seat, turns, write, equipped)? {
+        seat.free(leftover);
+    }
+    Ok(())
 }
 
 /// Worktree, setup, engine, end. `turns` pumps the pipe whose write end is `output`; where that could not be made
@@ -70,6 +74,7 @@ pub(crate) fn from_start_to_end(
         output,
         mask,
         begin: Moment::now(),
+        checkout: None,
         dirty: None,
         engine: None,
         unbound: false,
@@ -109,6 +114,8 @@ pub(crate) struct Shim<'a> {
     /// What nobody is to read of what the run leaves.
     pub(crate) mask: Mask,
     pub(crate) begin: Moment,
+    /// What git had made of the worktree, where it may go into the pool.
+    pub(crate) checkout: Option<Checkout>,
     pub(crate) dirty: Option<bool>,
     /// Set when the engine itself has been let go, and not a setup command.
     pub(crate) engine: Option<i32>,
@@ -174,8 +181,11 @@ impl Shim<'_> {
             drop(self.seat.publish_as(spec, "spec.json"));
         }
         self.end_if_stopped()?;
-        if let Err(failure) = made {
-            return Break(Facts::new(Reason::WorktreeFailed).because(failure.to_string()));
+        match made {
+            Ok(checkout) => self.checkout = checkout,
+            Err(failure) => {
+                return Break(Facts::new(Reason::WorktreeFailed).because(failure.to_string()));
+            }
         }
         self.learn_secrets();
         self.hold();
@@ -355,8 +365,13 @@ impl Shim<'_> {
         self.turns.take_last_output()?;
         facts.log_losses = self.turns.losses;
         let Seat { run, spec, layout, .. } = self.seat;
-        let end = End { layout, run, spec, by: EndedBy::Shim, mask: Some(&self.mask) };
-        sequence::recorded(&end, facts, &mut self.turns)
+        let (mask, pool) = (Some(&self.mask), self.checkout.as_ref());
+        let end = End { layout, run, spec, by: EndedBy::Shim, mask, pool };
+        let ended = sequence::recorded(&end, facts, &mut self.turns)?;
+        if matches!(ended.1, Ending::Whole(_)) {
+            self.turns.tell(&Message::Over);
+        }
+        Ok(ended)
     }
 }
 

@@ -13,6 +13,8 @@ use lattice::process::gauge::Gauge;
 use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Usage};
+use lattice::runs::end::sequence::Ending;
+use lattice::runs::pool::{Checkout, Noted};
 use serde::{Deserialize, Serialize};
 
 use crate::loops::{Loop, Rest};
@@ -31,6 +33,7 @@ struct Waiting {
     dirty: Option<bool>,
     /// For a slot.
     waited: Option<Duration>,
+    checkout: Option<Noted>,
     is_masked: bool,
     log_limit: u64,
     rest: Rest,
@@ -43,9 +46,10 @@ pub(crate) fn go_on(directory: &Path) -> Result<()> {
     let seat = seat::retake(directory, &mut renewed)?;
     let (peer, pipe) = (renewed.next()?, renewed.next()?);
     let (log, output) = (File::from(renewed.next()?), renewed.next()?);
+    let noted = renewed.state.checkout.take();
+    let checkout = noted.map(|noted| renewed.next().map(|index| Checkout::of(noted, index.into())));
     let mask = if renewed.state.is_masked { renewed.mask().clone() } else { Mask::default() };
-    let Waiting { vigil, begin, gauge, dirty, waited, log_limit, rest, is_masked: _ } =
-        renewed.state;
+    let Waiting { vigil, begin, gauge, dirty, waited, log_limit, rest, .. } = renewed.state;
     let log = LogPump::resume(pipe, log, log_limit)?.behind(mask.veil());
     let shim = Shim {
         seat: &seat,
@@ -53,6 +57,7 @@ pub(crate) fn go_on(directory: &Path) -> Result<()> {
         output,
         mask,
         begin,
+        checkout: checkout.transpose()?,
         dirty,
         engine: Some(vigil.leader),
         unbound: false,
@@ -65,7 +70,10 @@ pub(crate) fn go_on(directory: &Path) -> Result<()> {
         let facts = shim.see_out(&vigil);
         shim.with_circumstances(facts)
     });
-    ended.map(drop)
+    if let (_, Ending::Whole(leftover)) = ended? {
+        seat.free(leftover);
+    }
+    Ok(())
 }
 
 impl Shim<'_> {
@@ -119,11 +127,13 @@ impl Shim<'_> {
             gauge: self.gauge.clone(),
             dirty: self.dirty,
             waited: self.waited,
+            checkout: self.checkout.as_ref().map(|checkout| checkout.noted().clone()),
             is_masked: !self.mask.is_empty(),
             log_limit: self.seat.spec.log_limit,
             rest: self.turns.rest(),
         };
-        let descriptors = [peer.as_fd(), pump.as_fd(), log.as_fd(), self.output.as_fd()];
+        let mut descriptors = vec![peer.as_fd(), pump.as_fd(), log.as_fd(), self.output.as_fd()];
+        descriptors.extend(self.checkout.as_ref().map(AsFd::as_fd));
         renew::renew("shim", self.seat, &self.mask, &waiting, &descriptors)
     }
 }

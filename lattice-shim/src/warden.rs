@@ -17,7 +17,7 @@ use lattice::process::pump::LogPump;
 use lattice::process::reap::{self, Child};
 use lattice::process::watch::STOP_SIGNALS;
 use lattice::process::{spawn, table, tree};
-use lattice::runs::end::sequence::{self, End};
+use lattice::runs::end::sequence::{self, End, Ending};
 use lattice::runs::handover::{GO, Hello, VERSION};
 use lattice::runs::{examine, reap as reaper, secrets};
 use lattice::storage::replace;
@@ -58,7 +58,10 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
     }
     // The caller may be reading until nobody holds its end any more.
     drop(cli);
-    Warden::start(&seat, turns)?.watch()
+    if let Some(Ending::Whole(leftover)) = Warden::start(&seat, turns)?.watch()? {
+        seat.free(leftover);
+    }
+    Ok(())
 }
 
 /// The rest of a run, in a new image.
@@ -69,7 +72,11 @@ pub(crate) fn go_on(directory: &Path) -> Result<()> {
     let (peer, pipe, mask) = (renewed.next()?, renewed.next()?, renewed.mask());
     let (known, rest) = renewed.state;
     let turns = Loop::renewed(seat.id.clone(), rest, peer, None)?;
-    Warden { seat: &seat, turns, pipe, mask, known, renew_at: None }.watch()
+    let warden = Warden { seat: &seat, turns, pipe, mask, known, renew_at: None };
+    if let Some(Ending::Whole(leftover)) = warden.watch()? {
+        seat.free(leftover);
+    }
+    Ok(())
 }
 
 /// "go" or "no"; if the CLI was killed before it could say either, the log knows what it had decided.
@@ -122,6 +129,8 @@ struct Known {
     dirty: Option<bool>,
     /// What the shim could not write of the engine's output.
     unwritten: u64,
+    /// The shim has ended the run, and this process is not needed any more.
+    over: bool,
 }
 
 impl<'a> Warden<'a> {
@@ -161,13 +170,18 @@ impl<'a> Warden<'a> {
                 exit: None,
                 dirty: None,
                 unwritten: 0,
+                over: false,
             },
             renew_at: Some(Instant::now() + renew::AFTER),
         })
     }
 
-    fn watch(mut self) -> Result<()> {
+    /// `None`: the shim has ended the run. It exits when it has freed the disk, or was killed while it did.
+    fn watch(mut self) -> Result<Option<Ending>> {
         let status = loop {
+            if self.known.over {
+                return Ok(None);
+            }
             match reap::peek(self.known.shim) {
                 Child::Running => {}
                 Child::Exited(exit) => break exit,
@@ -186,7 +200,8 @@ impl<'a> Warden<'a> {
         };
         self.listen();
         reap::collect(self.known.shim);
-        if status.code == Some(0) { Ok(()) } else { self.finish(status) }
+        let is_over = self.known.over || status.code == Some(0);
+        if is_over { Ok(None) } else { self.finish(status).map(Some) }
     }
 
     /// Once, and not while there is something to be done.
@@ -227,6 +242,7 @@ impl<'a> Warden<'a> {
                 Message::Exited { exit } => known.exit = Some(exit),
                 Message::Dirty { dirty } => known.dirty = Some(dirty),
                 Message::Lost { unwritten } => known.unwritten = unwritten,
+                Message::Over => known.over = true,
             }
         }
     }
@@ -250,7 +266,7 @@ impl<'a> Warden<'a> {
 
     /// The shim is dead, and its children are ours now.
     #[inline(never)]
-    fn finish(mut self, shim: Exit) -> Result<()> {
+    fn finish(mut self, shim: Exit) -> Result<Ending> {
         let mask = self.mask.clone().and(secrets::of_project(&self.seat.spec));
         let log = LogPump::open(self.pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
         // What the shim had read and not written is gone with it, and may end in the middle of a secret.
@@ -269,8 +285,8 @@ impl<'a> Warden<'a> {
         facts.log_losses = self.turns.losses;
         facts.log_losses.unwritten += self.known.unwritten;
         let Seat { run, spec, layout, .. } = self.seat;
-        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask) };
-        sequence::run(&end, facts, &mut self.turns).map(drop)
+        let end = End { layout, run, spec, by: EndedBy::Warden, mask: Some(&mask), pool: None };
+        sequence::run(&end, facts, &mut self.turns)
     }
 }
 

@@ -1,22 +1,28 @@
 //! The run's own checkout: added at the frozen commit, with what the definition copies and links into it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use lattice::git::{command, repository, worktree};
+use lattice::git::command;
+use lattice::git::repository::{self, Repository};
+use lattice::git::worktree::{self, New};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::run::Spec;
 use lattice::process::helper::Helpers;
 use lattice::process::{identity, spawn};
+use lattice::runs::pool::{self, Checkout, Pool};
 use lattice::storage::owner;
+
+use crate::engine_env;
 
 const COPY_LIMIT: Duration = Duration::from_hours(1);
 const STATUS_LIMIT: Duration = Duration::from_mins(1);
 
-/// Makes the worktree of a run that wants one.
-pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
-    let Some(path) = &spec.worktree_path else { return Ok(()) };
+/// Makes the worktree of a run that wants one. The answer is what git has made, where that may go into the pool.
+pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<Option<Checkout>> {
+    let Some(path) = &spec.worktree_path else { return Ok(None) };
     let repository = repository::discover(&spec.project_root)?.ok_or_else(|| {
         Failure::new(Code::WorktreeError, "the project is in no git repository any more")
     })?;
@@ -29,7 +35,8 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
         "lattice {} pid {} start {} boot {}",
         spec.run_id, own.pid, own.start_ticks, own.boot_id
     );
-    worktree::add(helpers, &repository, path, &spec.commit_sha, &reason, &mut thread::sleep)?;
+    let new = New { path, commit: &spec.commit_sha, reason: &reason };
+    let checkout = check_out(spec, helpers, &repository, &new)?;
     // The next worktree may be that of the repository's owner.
     owner::inherit_repository(&repository.common_dir);
     if spec.submodules {
@@ -44,7 +51,33 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<()> {
     for below in &spec.link {
         fs_err::os::unix::fs::symlink(spec.project_root.join(below), make_room(spec, below)?)?;
     }
-    Ok(())
+    Ok(checkout)
+}
+
+/// From the pool, or anew.
+fn check_out(
+    spec: &Spec,
+    helpers: &mut dyn Helpers,
+    repository: &Repository,
+    new: &New<'_>,
+) -> Result<Option<Checkout>> {
+    // They change what git takes for attributes, and git does not say so.
+    let is_told = engine_env::callers().iter().all(|(name, _)| !is_about_attributes(name));
+    let Some(pool) = Pool::of(spec, helpers, repository).filter(|_| is_told) else {
+        worktree::add(helpers, repository, new, &mut thread::sleep)?;
+        return Ok(None);
+    };
+    if !pool::take(helpers, repository, new, &pool, &mut thread::sleep)? {
+        worktree::add(helpers, repository, new, &mut thread::sleep)?;
+    }
+    let entry = worktree::entry(&repository.common_dir, new.path)?;
+    let noted = entry.map(|entry| Checkout::note(pool, new.path, &entry, new.commit));
+    // What could not be noted is thrown away in the end, as without a pool.
+    Ok(noted.and_then(std::result::Result::ok))
+}
+
+fn is_about_attributes(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"GIT_ATTR_")
 }
 
 /// Copies what the commit has not: it is what the run is about. What has gone since the start is not missed.

@@ -156,6 +156,10 @@ mod run_masked;
 mod run_nested;
 /// Exit codes, signals, timeouts, daemons, the log.
 mod run_outcomes;
+/// Worktrees that are used again, and that nobody can tell from new ones.
+mod run_pool;
+/// The pool's limits, its members in use, and kills while one is put or taken.
+mod run_pool_members;
 /// What goes when it is old.
 mod run_prune;
 /// Who may end whose run: stores, boots, garbage, mounts.

@@ -56,8 +56,9 @@ pub(crate) fn run(words: &[OsString]) -> Result<ExitCode> {
     turns.narrate = narrate;
     let (event, ending) = shim::from_start_to_end(&seat, turns, output, Ok(()))?;
     tell_end(&seat, &event);
-    if let Ending::Left(failure) = ending {
-        return Err(failure);
+    match ending {
+        Ending::Whole(leftover) => seat.free(leftover),
+        Ending::Left(failure) => return Err(failure),
     }
     Ok(exit_code(&event))
 }
@@ -188,6 +189,7 @@ fn narrate(message: &Message) {
         | Message::Ending { .. }
         | Message::Exited { .. }
         | Message::Opened
+        | Message::Over
         | Message::Dirty { .. }
         | Message::Lost { .. } => return,
     };

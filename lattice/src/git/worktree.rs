@@ -6,9 +6,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use super::command;
+use super::index;
 use super::plain;
 use super::repository::Repository;
 use crate::model::failure::{Code, Failure, Result};
@@ -28,27 +30,86 @@ const IN_THE_WAY: &[&str] = &[
     "commondir",
 ];
 
-/// Checks `commit` out at `path`, detached and git-locked with `reason`. `pause` waits between attempts.
+/// From how many files on a second process that writes them pays for itself: on a disk somewhat earlier, in memory
+/// not much earlier.
+const MANY: u32 = 20_000;
+/// More writers than this wait for one another.
+const WRITERS: usize = 8;
+
+/// A worktree that is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct New<'a> {
+    /// Its name must be one that git keeps as it is (letters, digits, `-`, `_`), and new: the entry is later found
+    /// by it.
+    pub path: &'a Path,
+    pub commit: &'a str,
+    pub reason: &'a str,
+}
+
+/// Checks the commit out, detached and git-locked with the reason. `pause` waits between attempts.
 ///
-/// The name of `path` must be one that git keeps as it is (letters, digits, `-`, `_`), and new: the entry is later
-/// found by it. Git takes its half-made worktree back when it fails or gets TERM; after KILL the entry and the
-/// directory are left, both under that name.
+///  Git takes its half-made worktree back when it fails or gets TERM; after KILL the entry and the directory are
+/// left, both under that name.
 pub fn add(
     h: &mut dyn Helpers,
     repo: &Repository,
-    path: &Path,
-    commit: &str,
-    reason: &str,
+    new: &New<'_>,
     pause: &mut dyn FnMut(Duration),
 ) -> Result<()> {
-    let doing = format!("cannot make the worktree {}", path.display());
+    let writers = writers(h, repo)?;
+    add_with(h, repo, new, &writers, &[], pause)
+}
+
+/// The same, but of the files nothing is there yet.
+pub fn add_empty(
+    h: &mut dyn Helpers,
+    repo: &Repository,
+    new: &New<'_>,
+    pause: &mut dyn FnMut(Duration),
+) -> Result<()> {
+    add_with(h, repo, new, &[], &["--no-checkout"], pause)
+}
+
+/// Brings the files to the commit that the worktree stands on, as the last step of [`add`] does.
+pub fn fill(h: &mut dyn Helpers, repo: &Repository, path: &Path) -> Result<()> {
+    let mut git = command::git(path);
+    git.args(writers(h, repo)?).args(["reset", "--hard", "--no-recurse-submodules", "--quiet"]);
+    let doing = format!("cannot check out {}", path.display());
+    command::checked(h, git, None, &doing).map(drop)
+}
+
+/// What lets git write a big checkout with more than one process, where the user has not chosen a number.
+fn writers(h: &mut dyn Helpers, repo: &Repository) -> Result<Vec<String>> {
+    if index::count(&repo.git_dir.join("index")).is_none_or(|count| count < MANY) {
+        return Ok(Vec::new());
+    }
+    let mut git = command::git(&repo.top);
+    git.args(["config", "--get", "checkout.workers"]);
+    if command::run(h, git, None, "cannot read git's configuration")?.success() {
+        return Ok(Vec::new());
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    Ok(vec!["-c".to_owned(), format!("checkout.workers={}", cores.min(WRITERS))])
+}
+
+fn add_with(
+    h: &mut dyn Helpers,
+    repo: &Repository,
+    new: &New<'_>,
+    settings: &[String],
+    options: &[&str],
+    pause: &mut dyn FnMut(Duration),
+) -> Result<()> {
+    let doing = format!("cannot make the worktree {}", new.path.display());
     let mut waited = Duration::ZERO;
     let mut next = FIRST_PAUSE;
     loop {
         let mut git = command::git(&repo.top);
-        git.args(["worktree", "add", "--quiet", "--detach", "--lock", "--reason", reason])
-            .arg(path)
-            .arg(commit);
+        git.args(settings)
+            .args(["worktree", "add", "--quiet", "--detach", "--lock", "--reason", new.reason])
+            .args(options)
+            .arg(new.path)
+            .arg(new.commit);
         let output = command::run(h, git, None, &doing)?;
         if output.success() {
             return Ok(());

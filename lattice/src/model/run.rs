@@ -46,6 +46,9 @@ pub struct Spec {
     pub has_secrets: bool,
     pub cwd: PathBuf,
     pub worktree_path: Option<PathBuf>,
+    /// Absent where each worktree is made anew and thrown away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolRules>,
     /// The file of the rendered prompt, in `work/`; also the engine's standard input where it takes it so.
     pub prompt_path: Option<PathBuf>,
     #[serde(default)]
@@ -172,6 +175,15 @@ impl LimitsSpec {
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// How much a pool of worktrees may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolRules {
+    pub members: u64,
+    pub max_age_ms: u64,
+    /// On the disk, all of them together.
+    pub max_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

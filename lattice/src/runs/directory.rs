@@ -62,6 +62,13 @@ impl RunDir {
         RunId::parse(self.path.file_name()?.to_str()?)
     }
 
+    /// Where it is when the run is over, until its worktree's bytes are freed.
+    #[must_use]
+    pub fn retired(&self) -> Self {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        Self::at(self.path.with_file_name(format!(".old-{name}")))
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -263,7 +270,7 @@ pub(super) fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
 /// Everything in `runs/`: the runs, and what crashes left.
 pub struct Listing {
     pub runs: Vec<RunDir>,
-    /// `.new-` directories and `.tmp.` files, whose maker may be alive, and `.old-`, which anybody may delete.
+    /// `.new-` directories and `.tmp.` files, whose maker may be alive, and `.old-`, for whoever gets its lock.
     pub unfinished: Vec<PathBuf>,
     pub retired: Vec<PathBuf>,
 }

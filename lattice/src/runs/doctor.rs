@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::directory::{self, RunDir};
+use super::pool;
 use super::query::{self, State};
 use super::record;
 use crate::model::config::Config;
@@ -14,6 +15,10 @@ use crate::model::ids::{RunId, TaskId};
 use crate::model::reduce::open_runs;
 use crate::model::terminal::kept_worktree;
 use crate::storage::delete::TRASH_PREFIX;
+
+const INTERRUPTED: &str = "is left of an interrupted deletion";
+const SURPLUS: &str =
+    "is too old or too much for the pool of worktrees, or left of a kill: lattice worker prune";
 
 /// The open runs of one task, by its log.
 pub fn of_task(ctx: &Context, task: &TaskId, events: &[Event]) -> Vec<Finding> {
@@ -110,17 +115,20 @@ fn garbage(paths: &[PathBuf], what: &str) -> Vec<Finding> {
 
 fn worktrees(ctx: &Context, config: &Config, in_use: &[PathBuf]) -> Result<Vec<Finding>> {
     let elsewhere = config.workers().worktree_root.map(|root| ctx.layout.root.join(root));
-    let places = elsewhere.into_iter().chain([ctx.layout.worktrees()]);
     let mut findings = Vec::new();
-    for path in places.flat_map(|place| entries(&place, TRASH_PREFIX)) {
-        let message = format!("{} is left of an interrupted deletion", path.display());
-        findings.push(Finding::warning(Check::Leftover, message));
+    for place in elsewhere.into_iter().chain([ctx.layout.worktrees()]) {
+        let trash = entries(&place, TRASH_PREFIX).into_iter().map(|path| (path, INTERRUPTED));
+        let surplus = pool::surplus(&place, &config.workers().pool())?;
+        for (path, what) in trash.chain(surplus.into_iter().map(|path| (path, SURPLUS))) {
+            let message = format!("{} {what}", path.display());
+            findings.push(Finding::warning(Check::Leftover, message));
+        }
     }
     let kept = kept(ctx)?;
     // Elsewhere than in our own directory only what a record names is known to be ours.
     let ours = entries(&ctx.layout.worktrees(), "").into_iter();
     let left =
-        ours.filter(|path| !kept.iter().any(|(_, known, _)| known == path) && !is_trash(path));
+        ours.filter(|path| !kept.iter().any(|(_, known, _)| known == path) && !is_marked(path));
     for path in left.filter(|path| !in_use.contains(path)) {
         let message = format!("the worktree {} belongs to no run that is known", path.display());
         findings.push(Finding::warning(Check::Worktree, message));
@@ -146,8 +154,10 @@ fn kept(ctx: &Context) -> Result<Vec<(RunId, PathBuf, String)>> {
     Ok(kept)
 }
 
-fn is_trash(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TRASH_PREFIX))
+/// By its name it is garbage, or the pool's.
+fn is_marked(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with(TRASH_PREFIX) || name.starts_with(pool::PREFIX)
 }
 
 fn entries(dir: &Path, prefix: &str) -> Vec<PathBuf> {

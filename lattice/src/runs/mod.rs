@@ -17,6 +17,7 @@ mod lost;
 mod once;
 mod place;
 pub mod plan;
+pub mod pool;
 pub mod preflight;
 pub mod prune;
 pub mod query;

@@ -14,10 +14,12 @@ use super::context::Context;
 use super::directory;
 use super::history::{self, Known};
 use super::lost;
+use super::pool;
 use super::record;
 use crate::git::refs::{self, RunRef};
 use crate::git::repository::{self, Repository};
 use crate::git::worktree::{self, Locked};
+use crate::model::config::Workers;
 use crate::model::failure::Result;
 use crate::model::ids::RunId;
 use crate::process::helper::Helpers;
@@ -45,6 +47,8 @@ pub struct Item {
 pub enum What {
     File(PathBuf),
     Tree(PathBuf),
+    /// A worktree that the pool has no room for.
+    Pooled(PathBuf),
     Worktree(Locked),
     Ref(RunRef),
 }
@@ -60,6 +64,7 @@ pub fn plan(ctx: &Context, helpers: &mut dyn Helpers, rules: Rules) -> Result<Ve
         now: SystemTime::now(),
         runs: history::all(&ctx.layout)?,
         files: run_files(ctx)?,
+        workers: task::read_config(&ctx.layout).unwrap_or_default().workers(),
     };
     let mut items = scene.old_files();
     items.extend(scene.garbage()?);
@@ -77,6 +82,7 @@ pub fn remove(ctx: &Context, helpers: &mut dyn Helpers, item: &Item) -> Result<(
     match &item.what {
         What::File(path) => Ok(ignore_missing(fs_err::remove_file(path))?),
         What::Tree(path) => Ok(ignore_missing(delete::delete_tree(path))?),
+        What::Pooled(path) => Ok(pool::prune(path)?),
         What::Worktree(found) => Ok(remove_worktree(found)?),
         What::Ref(found) => refs::delete(helpers, &ctx.layout.root, found),
     }
@@ -153,6 +159,7 @@ struct Scene<'a> {
     now: SystemTime,
     runs: BTreeMap<RunId, Known>,
     files: BTreeMap<RunId, Vec<Left>>,
+    workers: Workers,
 }
 
 impl Scene<'_> {
@@ -196,6 +203,12 @@ impl Scene<'_> {
         let mut items = Vec::new();
         for root in self.worktree_roots() {
             items.extend(directory::trash(&root)?.into_iter().map(|path| tree("trash", path)));
+            let surplus = pool::surplus(&root, &self.workers.pool())?;
+            items.extend(surplus.into_iter().map(|path| Item {
+                kind: "pool",
+                bytes: size_of_tree(&path),
+                what: What::Pooled(path),
+            }));
         }
         let retired = directory::list(&layout.runs())?.retired;
         items.extend(retired.into_iter().map(|path| tree("trash", path)));
@@ -210,10 +223,8 @@ impl Scene<'_> {
 
     fn worktree_roots(&self) -> Vec<PathBuf> {
         let layout = &self.ctx.layout;
-        let configured =
-            task::read_config(layout).ok().and_then(|config| config.workers().worktree_root);
         let mut roots = vec![layout.worktrees()];
-        roots.extend(configured.map(|root| layout.root.join(root)));
+        roots.extend(self.workers.worktree_root.iter().map(|root| layout.root.join(root)));
         roots
     }
 

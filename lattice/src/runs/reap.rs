@@ -7,9 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
 use super::directory::{self, LifeLock, RunDir, Take};
+use super::end::leftover;
 use super::examine::{Verdict, examine, is_missing};
 use super::handover::{self, Role};
 use super::lost;
+use super::pool;
 use super::start::undisturbed;
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
@@ -65,9 +67,7 @@ pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
 /// shown, or no other can have one.
 pub fn among(ctx: &Context, tasks: &[TaskId], patience: Duration) -> Result<Vec<Reaped>> {
     let listing = directory::list(&ctx.layout.runs())?;
-    for path in &listing.retired {
-        drop(delete::delete_tree(path));
-    }
+    listing.retired.into_iter().for_each(|path| leftover::collect(RunDir::at(path)));
     for path in &listing.unfinished {
         drop(collect_unfinished(path));
     }
@@ -86,6 +86,7 @@ pub fn thoroughly(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
     for path in directory::trash(&ctx.layout.worktrees())? {
         drop(delete::delete_tree(&path));
     }
+    pool::collect(&ctx.layout.worktrees());
     Ok(reaped)
 }
 

@@ -31,8 +31,12 @@ fn supervised(pid: i32) -> Option<RunId> {
     if !SUPERVISORS.iter().any(|name| role == name) {
         return None;
     }
-    let directory = RunDir::at(Path::new(directory));
+    let mut directory = RunDir::at(Path::new(directory));
     let run = directory.run_id()?;
+    if !directory.exists() {
+        // Its run is over, and it frees what that has left.
+        directory = directory.retired();
+    }
     (directory.is_held() && is_recorded(&directory, pid)).then_some(run)
 }
 

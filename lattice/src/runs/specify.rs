@@ -85,6 +85,7 @@ pub(super) fn spec(
         env_inherit: definition.env.inherit,
         has_secrets: !secrets::of_environment(&ctx.caller_env).is_empty(),
         worktree_path,
+        pool: Some(workers.pool()).filter(|pool| pool.members > 0 && definition.worktree),
         prompt_path: None,
         prompt_on_stdin: false,
         prompt: None,

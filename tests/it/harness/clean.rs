@@ -44,7 +44,7 @@ impl Sandbox {
             );
         };
         collect("run", names_in(&lattice.join("runs")));
-        collect("worktree", names_in(&lattice.join("worktrees")));
+        collect("worktree", worktrees_in(&lattice.join("worktrees")));
         if self.project.join(".git").is_dir() {
             collect("entry", names_in(&self.project.join(".git/worktrees")));
             // git fails when an entry goes away under it; that is one more reason to look again.
@@ -63,6 +63,15 @@ impl Sandbox {
         }
         self.git(["status", "--porcelain", "--untracked-files=all", "--", ".", ":!.lattice"])
     }
+}
+
+/// Members of a pool are where they belong, half-made ones are not.
+fn worktrees_in(directory: &Path) -> Vec<String> {
+    let mut names = names_in(directory);
+    names.retain(|name| {
+        !(name.starts_with(".pool-") && directory.join(name).join("facts.json").exists())
+    });
+    names
 }
 
 fn names_in(directory: &Path) -> Vec<String> {

@@ -6,6 +6,7 @@ pub mod binaries;
 pub mod call;
 pub mod campaign;
 pub mod cgroup;
+pub mod checkout;
 pub mod clean;
 pub mod disk;
 pub mod engines;

@@ -109,6 +109,11 @@ impl Sandbox {
 
     pub fn make_lattice(&mut self) {
         self.lattice(["init", "--project-code", "LAT", "--actor", ACTOR]).run().ok();
+        if let Some(members) =
+            variable("LATTICE_TEST_POOL").and_then(|text| text.to_str()?.parse().ok())
+        {
+            self.pool(members);
+        }
         self.task = self.create("First task");
     }
 
@@ -177,6 +182,11 @@ impl Sandbox {
         let mut config: Value = serde_json::from_slice(&bytes).expect("the configuration is JSON");
         config[key] = value;
         fs::write(&path, config.to_string()).expect("the project is writable");
+    }
+
+    /// How many worktrees are kept for the next runs.
+    pub fn pool(&self, members: u64) {
+        self.configure("workers", json!({"worktree_pool": members}));
     }
 
     /// The argument vector of a fake engine that knows this sandbox's socket.

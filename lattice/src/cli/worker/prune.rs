@@ -102,7 +102,7 @@ fn tell(session: &Session, items: &[Item], dry_run: bool) -> Result<()> {
 
 fn name(item: &Item) -> String {
     match &item.what {
-        What::File(path) | What::Tree(path) => path.display().to_string(),
+        What::File(path) | What::Tree(path) | What::Pooled(path) => path.display().to_string(),
         What::Worktree(found) => found.worktree.display().to_string(),
         What::Ref(found) => found.name.clone(),
     }

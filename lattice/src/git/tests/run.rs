@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fixture::{Blocking, Project, git, write};
 use crate::git::salvage::{Request, Salvage, preserved_ref, save};
-use crate::git::worktree::{add, entry};
+use crate::git::worktree::{New, add, entry};
 use crate::model::ids::RunId;
 use crate::process::helper::{HelperOutput, Helpers};
 
@@ -26,8 +26,13 @@ impl Run {
 
     pub(super) fn of(project: Project) -> Self {
         let worktree = project.dir.path().join("wt-1");
-        add(&mut Blocking, &project.repository(), &worktree, "HEAD", "lattice", &mut |_| {})
-            .unwrap();
+        add(
+            &mut Blocking,
+            &project.repository(),
+            &New { path: &worktree, commit: "HEAD", reason: "lattice" },
+            &mut |_| {},
+        )
+        .unwrap();
         let base = project.head();
         Self { project, worktree, id: RunId::generate(), base, exclude: Vec::new() }
     }

@@ -6,14 +6,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::fixture::{Blocking, Project, write};
-use crate::git::worktree::{add, entry, lock, remove_entry};
+use crate::git::worktree::{New, add, entry, lock, remove_entry};
 use crate::model::failure::{Code, Result};
 use crate::process::helper::{HelperOutput, Helpers};
 
 fn no_pause(_: Duration) {}
 
 fn add_to(project: &Project, path: &Path) -> Result<()> {
-    add(&mut Blocking, &project.repository(), path, &project.head(), "lattice ev_1", &mut no_pause)
+    let new = New { path, commit: &project.head(), reason: "lattice ev_1" };
+    add(&mut Blocking, &project.repository(), &new, &mut no_pause)
 }
 
 fn place(project: &Project, name: &str) -> PathBuf {
@@ -45,11 +46,15 @@ fn a_refused_add_is_a_worktree_error_and_leaves_nothing() {
     let project = Project::new();
     let path = place(&project, "wt-1");
     let mut pauses = 0;
-    let failure =
-        add(&mut Blocking, &project.repository(), &path, &"1".repeat(40), "r", &mut |_| {
+    let failure = add(
+        &mut Blocking,
+        &project.repository(),
+        &New { path: &path, commit: &"1".repeat(40), reason: "r" },
+        &mut |_| {
             pauses += 1;
-        })
-        .unwrap_err();
+        },
+    )
+    .unwrap_err();
     assert_eq!((failure.code(), pauses), (Code::WorktreeError, 0));
     assert!(!path.exists());
     assert_eq!(entry(&project.repository().common_dir, &path).unwrap(), None);
@@ -82,8 +87,13 @@ fn locks_of_other_gits_are_waited_for() {
     let path = place(&project, "wt-1");
     let mut pauses = Vec::new();
     let mut busy = Locked { left: 3 };
-    add(&mut busy, &project.repository(), &path, "HEAD", "r", &mut |pause| pauses.push(pause))
-        .unwrap();
+    add(
+        &mut busy,
+        &project.repository(),
+        &New { path: &path, commit: "HEAD", reason: "r" },
+        &mut |pause| pauses.push(pause),
+    )
+    .unwrap();
     assert_eq!(pauses.len(), 3);
     assert!(path.join("a.txt").exists());
 }
@@ -94,9 +104,13 @@ fn waiting_is_bounded() {
     let mut waited = Duration::ZERO;
     let mut busy = Locked { left: u32::MAX };
     let path = place(&project, "wt-1");
-    let failure =
-        add(&mut busy, &project.repository(), &path, "HEAD", "r", &mut |pause| waited += pause)
-            .unwrap_err();
+    let failure = add(
+        &mut busy,
+        &project.repository(),
+        &New { path: &path, commit: "HEAD", reason: "r" },
+        &mut |pause| waited += pause,
+    )
+    .unwrap_err();
     assert!(
         failure.message().ends_with("Unable to create '/r/.git/config.lock': File exists."),
         "{failure}"
@@ -112,7 +126,13 @@ fn adds_in_parallel_all_succeed() {
             let (project, path) = (&project, place(&project, &format!("wt-{number}")));
             scope.spawn(move || {
                 let mut sleep = |pause| std::thread::sleep(pause);
-                add(&mut Blocking, &project.repository(), &path, "HEAD", "r", &mut sleep).unwrap();
+                add(
+                    &mut Blocking,
+                    &project.repository(),
+                    &New { path: &path, commit: "HEAD", reason: "r" },
+                    &mut sleep,
+                )
+                .unwrap();
             });
         }
     });

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::parallel::{MaxParallel, WhenFull};
 use crate::model::json;
+use crate::model::run::PoolRules;
 
 /// The object in `config.json`, with everything that is in it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,15 +26,33 @@ pub struct Workers {
     pub keep_days: f64,
     pub max_parallel: MaxParallel,
     pub when_full: WhenFull,
+    /// How many worktrees of ended runs are kept for the next ones, how long, and how big all of them may be.
     pub worktree_pool: u64,
+    pub worktree_pool_days: f64,
+    pub worktree_pool_mb: u64,
     /// How long a silent supervisor may be past its deadline before the warden takes over.
     pub end_limit_seconds: f64,
 }
 
 const KEEP_DAYS: f64 = 30.0;
+const DAY_SECONDS: f64 = 86_400.0;
+const POOL_DAYS: f64 = 7.0;
+const POOL_MB: u64 = 4096;
 const END_LIMIT_SECONDS: f64 = 300.0;
 
 static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+
+impl Workers {
+    pub fn pool(&self) -> PoolRules {
+        let age = Duration::try_from_secs_f64(self.worktree_pool_days * DAY_SECONDS);
+        PoolRules {
+            members: self.worktree_pool,
+            max_age_ms: age
+                .map_or(u64::MAX, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            max_bytes: self.worktree_pool_mb.saturating_mul(1 << 20),
+        }
+    }
+}
 
 impl Config {
     /// Anything but an object is an empty configuration.
@@ -127,6 +147,8 @@ impl Config {
             max_parallel: section.get("max_parallel").map(MaxParallel::read).unwrap_or_default(),
             when_full: section.get("when_full").and_then(when_full).unwrap_or_default(),
             worktree_pool: count("worktree_pool").unwrap_or(0),
+            worktree_pool_days: number("worktree_pool_days").unwrap_or(POOL_DAYS),
+            worktree_pool_mb: count("worktree_pool_mb").unwrap_or(POOL_MB),
             end_limit_seconds: number("end_limit_seconds").unwrap_or(END_LIMIT_SECONDS),
         }
     }
@@ -135,13 +157,15 @@ impl Config {
     pub fn worker_warnings(&self) -> Vec<String> {
         let warnings = self.section("workers").iter().flat_map(|(key, value)| {
             let (fits, wanted) = match key.as_str() {
-                "grace_seconds" | "keep_days" | "end_limit_seconds" => {
+                "grace_seconds" | "keep_days" | "end_limit_seconds" | "worktree_pool_days" => {
                     (non_negative(value).is_some(), "a number, zero or more")
                 }
                 "worktree_root" => (path(value).is_some(), "a path"),
                 "max_parallel" => return MaxParallel::warnings(value),
                 "when_full" => (when_full(value).is_some(), "\"refuse\" or \"wait\""),
-                "worktree_pool" => (value.as_u64().is_some(), "a whole number, zero or more"),
+                "worktree_pool" | "worktree_pool_mb" => {
+                    (value.as_u64().is_some(), "a whole number, zero or more")
+                }
                 _ => return vec![format!("config.json: 'workers.{key}' is not a known setting")],
             };
             let warning = format!("config.json: 'workers.{key}' must be {wanted}; it is ignored");

@@ -58,6 +58,8 @@ fn odd_values_mean_defaults() {
                 max_parallel: MaxParallel::default(),
                 when_full: WhenFull::Refuse,
                 worktree_pool: 0,
+                worktree_pool_days: 7.0,
+                worktree_pool_mb: 4096,
                 end_limit_seconds: 300.0
             }
         );

@@ -1,6 +1,7 @@
 //! `/proc` (proc(5)). Every read may race with the death of its process: what is gone reads as `None`.
 
-use std::ffi::OsString;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,32 @@ pub fn holds_pipe(pid: i32, inode: u64) -> bool {
     descriptors.flatten().any(|descriptor| {
         fs_err::read_link(descriptor.path())
             .is_ok_and(|link| link.as_os_str().as_bytes() == wanted.as_bytes())
+    })
+}
+
+/// Whether a process other than this one is in, holds, or has mapped or mounted anything below a directory whose name
+/// nothing else has. What may not be looked at is passed over: its processes are another user's.
+pub fn is_used(name: &OsStr) -> bool {
+    let mut needle = b"/".to_vec();
+    needle.extend_from_slice(name.as_bytes());
+    let has_name = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let leads_there = |path: PathBuf| {
+        fs_err::read_link(path).is_ok_and(|target| has_name(target.as_os_str().as_bytes()))
+    };
+    let names_it = |path: PathBuf| {
+        fs_err::read(path).is_ok_and(|text| text.split(|&byte| byte == b'\n').any(has_name))
+    };
+    let mut namespaces = BTreeSet::new();
+    let others = all().into_iter().filter(|process| process.pid != own_pid());
+    others.map(|process| process.pid).any(|pid| {
+        let descriptors = fs_err::read_dir(entry(pid, "fd")).into_iter().flatten().flatten();
+        // Of a process that may not be looked at it is not known, and then its table is read.
+        let namespace = fs_err::read_link(entry(pid, "ns/mnt"));
+        let is_new = namespace.map_or(true, |namespace| namespaces.insert(namespace));
+        ["cwd", "root"].iter().any(|link| leads_there(entry(pid, link)))
+            || descriptors.map(|descriptor| descriptor.path()).any(leads_there)
+            || names_it(entry(pid, "maps"))
+            || is_new && names_it(entry(pid, "mountinfo"))
     })
 }
 

@@ -4,6 +4,7 @@ mod clear;
 mod commit;
 pub mod hands;
 mod hooks;
+pub mod leftover;
 mod publish;
 mod report_copy;
 mod retire;

@@ -9,13 +9,14 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
 use serde_json::json;
 
+use super::leftover::Leftover;
 use super::sequence::End;
 use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::json;
 use crate::model::mask::Veil;
 use crate::runs::{record, secrets};
-use crate::storage::{delete, owner, replace};
+use crate::storage::{owner, replace};
 
 /// Durable before the directory goes: the record is the only copy of the end while no log holds it.
 pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
@@ -73,14 +74,11 @@ fn hide_in_place(path: &Path, mut veil: Veil) -> io::Result<()> {
 }
 
 /// Renamed before it is emptied: a directory without its lock or its spec must never look like a run.
-pub(super) fn directory(end: &End<'_>) -> Result<()> {
-    if !end.run.exists() {
-        return Ok(());
+pub(super) fn directory(end: &End<'_>) -> Result<Leftover> {
+    let old = end.run.retired();
+    if end.run.exists() {
+        fs_err::rename(end.run.path(), old.path())?;
+        replace::sync_dir(&end.layout.runs())?;
     }
-    let old = end.layout.runs().join(format!(".old-{}", end.spec.run_id));
-    fs_err::rename(end.run.path(), &old)?;
-    replace::sync_dir(&end.layout.runs())?;
-    // What is left of it is garbage by its name.
-    drop(delete::delete_tree(&old));
-    Ok(())
+    Ok(Leftover::of(end.spec, old))
 }

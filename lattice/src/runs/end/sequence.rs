@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::hands::Hands;
+use super::leftover::Leftover;
 use super::{clear, commit, hooks, publish, retire, save, told};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, Result};
@@ -15,6 +16,7 @@ use crate::model::run::Spec;
 use crate::model::terminal::{self, limit_minutes};
 use crate::model::time;
 use crate::runs::directory::RunDir;
+use crate::runs::pool::Checkout;
 use crate::storage::layout::Layout;
 
 /// A log that is full or locked is tried again for this long; then the next call of anybody goes on.
@@ -28,12 +30,15 @@ pub struct End<'a> {
     pub by: EndedBy,
     /// Absent where the engine's environment is unknown: then no text of the engine is recorded.
     pub mask: Option<&'a Mask>,
+    /// Where the worktree may become one of the pool.
+    pub pool: Option<&'a Checkout>,
 }
 
 /// How far it came.
 #[derive(Debug)]
 pub enum Ending {
-    Whole,
+    /// All but the disk, which is freed when the caller has let everybody go who waits.
+    Whole(Leftover),
     /// What is missing is left to the next call, with everything it needs in the directory.
     Left(Failure),
 }
@@ -70,7 +75,10 @@ pub fn recorded(end: &End<'_>, facts: Facts, hands: &mut dyn Hands) -> Result<(E
     }
     // The directory leads to the worktree, so it stays as long as that does without being named in the record.
     match cleared {
-        Ok(()) => retire::directory(end).map(|()| (record, Ending::Whole)),
+        Ok(slot) => {
+            let left = retire::directory(end)?;
+            Ok((record, Ending::Whole(left.with(slot))))
+        }
         Err(failure) => Ok((record, Ending::Left(failure))),
     }
 }
@@ -116,13 +124,17 @@ fn publish_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Re
     };
     // Done again, and its failure told, when the line is written.
     drop(clear::worktree(end, record));
+    clear::free(end.spec);
     patiently(hands, first, &mut || publish::append(end, record))
 }
 
 fn keep_record_patiently(end: &End<'_>, record: &Event, hands: &mut dyn Hands) -> Result<()> {
     match retire::keep_record(end, record) {
         Ok(()) => Ok(()),
-        Err(first) => patiently(hands, first, &mut || retire::keep_record(end, record)),
+        Err(first) => {
+            clear::free(end.spec);
+            patiently(hands, first, &mut || retire::keep_record(end, record))
+        }
     }
 }
 

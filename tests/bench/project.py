@@ -37,6 +37,18 @@ class Project:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"name": name, **keys}))
 
+    def pool(self, members):
+        path = self.root / ".lattice/config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "workers": {"worktree_pool": members}}))
+
+    def pooled(self):
+        return any((self.root / ".lattice/worktrees").glob(".pool-*/facts.json"))
+
+    def freed(self):
+        """Of an ended run nothing is left but what the pool keeps."""
+        left = [*(self.root / ".lattice/runs").glob(".old-*"), *(self.root / ".lattice/worktrees").glob(".trash-*")]
+        return not left
+
     def create(self, title="a task"):
         return json.loads(self.run("create", title, "--json", *ACTOR))["data"]["id"]
 

@@ -126,7 +126,7 @@ def run(bench):
 
 
 def worktree(bench):
-    """from the call to the first instruction of an engine in its fresh worktree, and what follows its end"""
+    """from the call to the first instruction of an engine in its worktree, fresh or recycled, and what follows its end"""
     for files in bench.sizes:
         project, place = bench.project(files), bench.place()
         stamp = place / "stamp"
@@ -135,10 +135,15 @@ def worktree(bench):
         project.commit()
         task = project.create()
         log = project.root / f".lattice/events/{task}.jsonl"
-        begins = {"ours": [], "here": [], "git worktree add": [], "write floor": []}
+        begins = {"ours": [], "recycled": [], "here": [], "git worktree add": [], "write floor": []}
         records, clears = {"ours": [], "here": []}, {"ours": [], "here": [], "git worktree remove": []}
         for number in range(bench.repeats(files)):
-            for name, worker in (("ours", "stamp"), ("here", "stamp-here")):
+            for name, worker in (("ours", "stamp"), ("recycled", "stamp"), ("here", "stamp-here")):
+                project.pool(1 if name == "recycled" else 0)
+                if name == "recycled" and not project.pooled():
+                    project.run("worker", "run", "stamp", task, *ACTOR)
+                    until(project.pooled)
+                    stamp.unlink()
                 ends, begin = log.read_text().count("started_event_id"), time.monotonic_ns()
                 project.run("worker", "run", worker, task, *ACTOR)
                 until(lambda: log.read_text().count("started_event_id") > ends)
@@ -146,8 +151,11 @@ def worktree(bench):
                 drain(project)
                 ended = int(stamp.read_text())
                 begins[name].append(ended - begin)
-                records[name].append(recorded - ended)
-                clears[name].append(time.monotonic_ns() - recorded)
+                if name in records:
+                    records[name].append(recorded - ended)
+                    clears[name].append(time.monotonic_ns() - recorded)
+                else:
+                    until(project.freed)
                 stamp.unlink()
             tree, copy = place / f"w{number}", place / f"t{number}"
             begins["git worktree add"].append(timed("git", "-C", project.root, "worktree", "add", "-q", "--detach", tree))
@@ -156,11 +164,10 @@ def worktree(bench):
             shutil.rmtree(copy)
         ms = {name: in_ms(found) for name, found in begins.items()}
         ms["ours, less a start in place"] = round(ms["ours"] - ms["here"], 1)
-        yield {
-            "row": f"engine starts, fresh worktree of {files} files",
-            "ms": ms,
-            "ratio": {name: round(ms["ours, less a start in place"] / ms[name], 3) for name in ("git worktree add", "write floor")},
-        }
+        ms["recycled, less a start in place"] = round(ms["recycled"] - ms["here"], 1)
+        less = lambda kind: {name: round(ms[f"{kind}, less a start in place"] / ms[name], 3) for name in ("git worktree add", "write floor")}
+        yield {"row": f"engine starts, fresh worktree of {files} files", "ms": ms, "ratio": less("ours")}
+        yield {"row": f"engine starts, recycled worktree of {files} files", "ms": ms, "ratio": less("recycled")}
         yield {"row": f"end of the engine to its record, {files} files", "ms": {name: in_ms(found) for name, found in records.items()}}
         yield {"row": f"record to nothing left, {files} files", "ms": {name: in_ms(found) for name, found in clears.items()}}
 

@@ -49,12 +49,13 @@ fn flags(_directory: impl AsFd) -> io::Result<u32> {
 }
 
 fn extended(directory: impl AsFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut room = vec![0; 64 * 1024];
-    let length = match rustix::fs::flistxattr(&directory, &mut room[..]) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => 0,
+    // Without room for any the answer is how much they need, which is nearly always nothing.
+    let mut room = match rustix::fs::flistxattr(&directory, &mut [0_u8; 0][..]) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Ok(length) => vec![0; length],
         Err(error) => return Err(error.into()),
     };
+    let length = rustix::fs::flistxattr(&directory, &mut room[..])?;
     let names = room[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
     let mut found = Vec::new();
     for name in names {

@@ -242,7 +242,9 @@ fn s18_garbage_is_removed_and_what_is_being_made_is_not() {
             .collect::<Vec<_>>()
     };
     assert_eq!(names("runs"), [format!(".new-ev_{ulid}")]);
-    assert_eq!(names("worktrees"), [""; 0]);
+    let left: Vec<_> =
+        names("worktrees").into_iter().filter(|name| !name.starts_with(".pool-")).collect();
+    assert_eq!(left, [""; 0]);
     maker.kill();
     making.finish();
     reap(&sandbox);

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use ulid::Ulid;
 
 use super::context::Context;
-use super::directory;
+use super::directory::{self, RunDir};
 use super::history::{self, Known};
 use super::lost;
 use super::pool;
@@ -201,8 +201,14 @@ impl Scene<'_> {
         let tree =
             |kind, path: PathBuf| Item { kind, bytes: size_of_tree(&path), what: What::Tree(path) };
         let mut items = Vec::new();
+        // What a run that has ended a moment ago is freeing itself is not left over.
+        let retired = directory::list(&layout.runs())?.retired.into_iter().map(RunDir::at);
+        let (held, retired): (Vec<_>, Vec<_>) = retired.partition(RunDir::is_held);
+        let going = held.iter().filter_map(|run| run.spec().ok()?.worktree_path);
+        let going: Vec<_> = going.map(|path| delete::trash_name(&path)).collect();
         for root in self.worktree_roots() {
-            items.extend(directory::trash(&root)?.into_iter().map(|path| tree("trash", path)));
+            let trash = directory::trash(&root)?.into_iter().filter(|path| !going.contains(path));
+            items.extend(trash.map(|path| tree("trash", path)));
             let surplus = pool::surplus(&root, &self.workers.pool())?;
             items.extend(surplus.into_iter().map(|path| Item {
                 kind: "pool",
@@ -210,8 +216,7 @@ impl Scene<'_> {
                 what: What::Pooled(path),
             }));
         }
-        let retired = directory::list(&layout.runs())?.retired;
-        items.extend(retired.into_iter().map(|path| tree("trash", path)));
+        items.extend(retired.into_iter().map(|run| tree("trash", run.path().to_owned())));
         for (path, name) in children(&layout.runs())? {
             let aside = name.strip_prefix(".bad-").and_then(RunId::parse);
             if aside.is_some_and(|run| self.is_old(&run)) {

@@ -125,7 +125,9 @@ impl Hands for Reaper<'_> {
             return Ok(Swept::default());
         }
         let own = self.seat.id.clone();
-        let spared = move |pid| spare::is_other_supervisor(&own, pid);
+        let spared = move |pid| {
+            spare::is_other_supervisor(&own, pid) || spare::is_of_other_finisher(&own, pid)
+        };
         let turns = &mut self.turns;
         let swept = hunt::end(&marks(self.seat), GRACE, turns.patience, &spared, &mut |time| {
             turns.turn(Some(Instant::now() + time))?;

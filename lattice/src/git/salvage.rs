@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
 use super::repository::{is_object_name, object_name};
-use super::scene::{Scene, index_path};
+use super::scene::Scene;
 use super::{changes, command, plain, submodules, tips};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
@@ -58,8 +58,8 @@ pub fn preserved_ref(run: &RunId) -> String {
 /// Saves commits and changes of a run's worktree.
 ///
 /// Idempotent: the commit depends on nothing but what was left, so a second ender arrives at the same one; what an
-/// earlier ender kept under the ref is never dropped. To be called with the run's life lock held, which makes a
-/// left-over lock file of the ref ours.
+/// earlier ender kept under the ref is never dropped, nor what another keeps there meanwhile, where locks prove nothing.
+/// To be called with the run's life lock held, which makes a left-over lock file of the ref ours.
 pub fn save(h: &mut dyn Helpers, request: &Request<'_>) -> Salvage {
     let scene = Scene::look(request);
     match save_whole(h, &scene) {
@@ -74,7 +74,7 @@ pub fn save(h: &mut dyn Helpers, request: &Request<'_>) -> Salvage {
 fn save_whole(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Salvage> {
     let mut missing = String::new();
     for _ in 0..ATTEMPTS {
-        remove_leftovers(scene.request)?;
+        remove_leftovers(scene)?;
         let salvage = save_scene(h, scene)?;
         let Salvage { preserved_ref: Some(name), veto: None } = &salvage else {
             return Ok(salvage);
@@ -95,11 +95,11 @@ fn look_through(h: &mut dyn Helpers, scene: &Scene<'_>, name: &str) -> Result<()
     scene.ask(h, "what was saved is not whole", &words).map(drop)
 }
 
-/// What an ender that was killed left behind: the lock of the ref, the index. Ours goes with the run directory.
-fn remove_leftovers(request: &Request<'_>) -> io::Result<()> {
-    let lock = request.common_dir.join(format!("{}.lock", preserved_ref(request.run)));
-    let index = index_path(request.scratch);
-    for path in [lock, index.with_extension("index.lock"), index] {
+/// The lock of the ref, left by an ender that was killed, and what an attempt of ours left.
+fn remove_leftovers(scene: &Scene<'_>) -> io::Result<()> {
+    let Request { common_dir, run, .. } = scene.request;
+    let lock = common_dir.join(format!("{}.lock", preserved_ref(run)));
+    for path in [lock, scene.index.with_extension("index.lock"), scene.index.clone()] {
         match fs_err::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -126,7 +126,8 @@ pub(super) struct Points {
 
 fn save_scene(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Salvage> {
     if scene.is_empty() {
-        return Ok(Salvage { preserved_ref: kept_before(h, scene)?, veto: None });
+        let kept = kept_before(h, scene)?.map(|_| preserved_ref(scene.request.run));
+        return Ok(Salvage { preserved_ref: kept, veto: None });
     }
     let points = look_up(h, scene)?;
     let mut vetoes = scene.vetoes.clone();
@@ -167,14 +168,15 @@ fn sentence(vetoes: &[String]) -> Option<String> {
     (!vetoes.is_empty()).then(|| vetoes.join("; "))
 }
 
+/// The commit under the ref.
 fn kept_before(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Option<String>> {
     let name = preserved_ref(scene.request.run);
     let found = scene.ask(
         h,
         "cannot look for earlier work",
-        &["for-each-ref", "--format=%(objectname)", &name],
+        &["for-each-ref", "--format=%(objectname) %(objecttype)", &name],
     )?;
-    Ok((!found.is_empty()).then_some(name))
+    Ok(object_name(found.trim_ascii_end()))
 }
 
 fn look_up(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Points> {
@@ -232,7 +234,8 @@ fn stands_nowhere(scene: &Scene<'_>) -> Result<Option<Commit>> {
     Ok(None)
 }
 
-/// Puts what was left under the ref; `None` if that is nothing.
+/// Puts what was left under the ref; `None` if that is nothing. Another ender may do the same: who comes second keeps
+/// both, which mostly are the same.
 fn keep(
     h: &mut dyn Helpers,
     scene: &Scene<'_>,
@@ -241,29 +244,51 @@ fn keep(
     left_behind: &[String],
 ) -> Result<Option<String>> {
     let name = preserved_ref(scene.request.run);
+    let mut kept = points.kept.clone();
+    for attempt in 1.. {
+        let Some(target) = to_keep(h, scene, points, tree, left_behind, kept.as_deref())? else {
+            if kept.is_none() {
+                return Ok(None);
+            }
+            // Whoever put it there may have died before its sync.
+            break;
+        };
+        // Only from what it was: an empty name means that the ref is not there.
+        let old = kept.as_deref().unwrap_or_default();
+        let words = ["update-ref", "--no-deref", &name, &target, old];
+        match scene.ask(h, "cannot keep the work under a ref", &words) {
+            Ok(_) => break,
+            Err(failure) if attempt == ATTEMPTS => return Err(failure),
+            Err(_) => kept = kept_before(h, scene)?,
+        }
+    }
+    sync(scene.request.common_dir)?;
+    Ok(Some(name))
+}
+
+/// What the ref is to name, if it is not what it names already.
+fn to_keep(
+    h: &mut dyn Helpers,
+    scene: &Scene<'_>,
+    points: &Points,
+    tree: &str,
+    left_behind: &[String],
+    kept: Option<&str>,
+) -> Result<Option<String>> {
     let changed = tree != points.head.tree;
     let target = if changed || !left_behind.is_empty() {
         Some(join(h, scene, points, tree, left_behind)?)
     } else {
         (points.head != points.base).then(|| points.head.name.clone())
     };
-    let target = match (target, &points.kept) {
-        (None, None) => return Ok(None),
-        (None, Some(_)) => return Ok(Some(name)),
-        (Some(target), Some(kept)) if target == *kept => return Ok(Some(name)),
-        (Some(target), None) => target,
-        (Some(_), Some(kept)) => {
-            let parents: Vec<String> = left_behind.iter().chain([kept]).cloned().collect();
-            join(h, scene, points, tree, &parents)?
+    match (target, kept) {
+        (Some(target), Some(kept)) if target != kept => {
+            let parents: Vec<_> = left_behind.iter().cloned().chain([kept.to_owned()]).collect();
+            join(h, scene, points, tree, &parents).map(Some)
         }
-    };
-    scene.ask(
-        h,
-        "cannot keep the work under a ref",
-        &["update-ref", "--no-deref", &name, &target],
-    )?;
-    sync(scene.request.common_dir)?;
-    Ok(Some(name))
+        (target, None) => Ok(target),
+        (_, Some(_)) => Ok(None),
+    }
 }
 
 /// A commit of `tree` on top of where the run stands, with what was left behind as further parents. `commit-tree`

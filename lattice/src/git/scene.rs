@@ -4,14 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ulid::Ulid;
+
 use super::command;
 use super::salvage::Request;
 use crate::model::failure::Result;
 use crate::process::helper::Helpers;
-
-pub(super) fn index_path(scratch: &Path) -> PathBuf {
-    scratch.join("salvage.index")
-}
 
 /// What is there to save.
 pub(super) struct Scene<'a> {
@@ -21,6 +19,9 @@ pub(super) struct Scene<'a> {
     /// The worktree is a directory and holds more than git's own link.
     pub(super) has_files: bool,
     pub(super) vetoes: Vec<String>,
+    /// An index of our own: the worker's may be locked, damaged, or told to overlook changes, and there may be another
+    /// ender where locks prove nothing. One that is killed leaves it to go with the run directory.
+    pub(super) index: PathBuf,
 }
 
 impl<'a> Scene<'a> {
@@ -31,6 +32,7 @@ impl<'a> Scene<'a> {
             entry: request.entry.filter(whole),
             has_files: false,
             vetoes: Vec::new(),
+            index: request.scratch.join(format!("salvage-{}.index", Ulid::generate())),
         };
         match scene.look_at_worktree() {
             Ok(has_files) => scene.has_files = has_files,
@@ -66,14 +68,12 @@ impl<'a> Scene<'a> {
         self.entry.is_none() && !self.has_files && self.vetoes.is_empty()
     }
 
-    /// Git on this worktree, whatever became of its `.git` file, and with an index of our own: the worker's may be
-    /// locked, damaged, or told to overlook changes.
+    /// Git on this worktree, whatever became of its `.git` file.
     pub(super) fn git(&self) -> Command {
         let common_dir = self.request.common_dir;
         let directory = if self.has_files { self.request.worktree } else { common_dir };
         let mut git = command::git(directory);
-        git.env("GIT_DIR", self.entry.unwrap_or(common_dir))
-            .env("GIT_INDEX_FILE", index_path(self.request.scratch));
+        git.env("GIT_DIR", self.entry.unwrap_or(common_dir)).env("GIT_INDEX_FILE", &self.index);
         if self.has_files {
             git.env("GIT_WORK_TREE", self.request.worktree);
         }

@@ -88,17 +88,17 @@ fn find(marks: &Marks, spared: &dyn Fn(i32) -> bool) -> (Vec<Stat>, Vec<i32>) {
     let group = marks.leader.as_ref().filter(alive).map(|leader| leader.pgid);
     let (mut found, mut foreign) = (Vec::new(), Vec::new());
     for process in &all {
-        if process.is_dead() || ours.contains(&process.pid) || spared(process.pid) {
+        if process.is_dead() || ours.contains(&process.pid) {
             continue;
         }
-        if is_marked(marks, group, process) {
+        let is_marked = is_marked(marks, group, process);
+        if !is_marked && !table::carries(process.pid, &marks.cookie) || spared(process.pid) {
+            continue;
+        }
+        if !is_marked && is_of_a_session(&all, marks, process) {
+            foreign.push(process.pid);
+        } else {
             found.push(process.clone());
-        } else if table::carries(process.pid, &marks.cookie) {
-            if is_of_a_session(&all, marks, process) {
-                foreign.push(process.pid);
-            } else {
-                found.push(process.clone());
-            }
         }
     }
     (found, foreign)

@@ -5,5 +5,6 @@ mod repository;
 mod run;
 mod salvage_changes;
 mod salvage_commits;
+mod salvage_together;
 mod salvage_vetoes;
 mod worktree;

@@ -56,8 +56,6 @@ fn s7_leftover_locks_are_in_nobodys_way() {
     run.write("a.txt", "two\n");
     write(&run.entry().unwrap().join("index.lock"), "");
     write(&run.project.top.join(".git").join(format!("{}.lock", preserved_ref(&run.id))), "");
-    write(&run.project.dir.path().join("salvage.index"), "damaged");
-    write(&run.project.dir.path().join("salvage.index.lock"), "");
     run.saved();
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use lattice::git::command;
+use lattice::git::{command, durable};
 use lattice::git::repository::{self, Repository};
 use lattice::git::worktree::{self, New};
 use lattice::model::failure::{Code, Failure, Result};
@@ -39,6 +39,8 @@ pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<Option<C
     let checkout = check_out(spec, helpers, &repository, &new)?;
     // The next worktree may be that of the repository's owner.
     owner::inherit_repository(&repository.common_dir);
+    // Before the engine begins: only what git can read after a loss of power can be saved then.
+    durable::sync_entry(&repository.common_dir, path)?;
     if spec.submodules {
         worktree::add_submodules(helpers, path)?;
     }

@@ -6,6 +6,7 @@ mod changes;
 pub mod command;
 pub mod conversion;
 pub mod drift;
+pub mod durable;
 pub mod history;
 pub mod include;
 pub mod index;

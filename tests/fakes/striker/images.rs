@@ -8,20 +8,28 @@ use fs_err as fs;
 pub struct Images {
     image: PathBuf,
     into: PathBuf,
-    taken: usize,
+    /// The name of the one that is wanted, or all.
+    only: Option<String>,
     last: Vec<u8>,
 }
 
 impl Images {
-    /// `IMAGE=DIRECTORY`.
+    /// `IMAGE=DIRECTORY`, or `IMAGE=DIRECTORY=NAME`.
     pub fn parse(text: &str) -> io::Result<Self> {
-        let (image, into) =
-            text.split_once('=').ok_or_else(|| io::Error::other("IMAGE=DIRECTORY"))?;
-        Ok(Self { image: image.into(), into: into.into(), taken: 0, last: Vec::new() })
+        let mut parts = text.split('=');
+        let (Some(image), Some(into)) = (parts.next(), parts.next()) else {
+            return Err(io::Error::other("IMAGE=DIRECTORY"));
+        };
+        let only = parts.next().map(str::to_owned);
+        Ok(Self { image: image.into(), into: into.into(), only, last: Vec::new() })
     }
 
-    /// All others stand still at their next system call while this one is not let go.
-    pub fn take(&mut self, role: &str, call: &str) -> io::Result<()> {
+    /// All others stand still at their next system call while this one is not let go. The name says at which sync of
+    /// which role it was taken, so that it comes again in another run.
+    pub fn take(&mut self, name: &str) -> io::Result<()> {
+        if self.only.as_ref().is_some_and(|only| only != name) {
+            return Ok(());
+        }
         let mut bytes = fs::read(&self.image)?;
         // The kernel may be writing: only what two readings agree on was there in one moment.
         loop {
@@ -31,12 +39,10 @@ impl Images {
             }
             bytes = again;
         }
-        if bytes == self.last {
-            return Ok(());
+        if bytes != self.last {
+            fs::write(self.into.join(name), &bytes)?;
+            self.last = bytes;
         }
-        self.taken += 1;
-        fs::write(self.into.join(format!("{:04}-{role}-{call}", self.taken)), &bytes)?;
-        self.last = bytes;
         Ok(())
     }
 }

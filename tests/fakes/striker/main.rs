@@ -1,15 +1,18 @@
 //! Runs a program and everything that it starts under ptrace(2), and strikes one process at one system call: by
 //! SIGKILL, by an error in the call's place, or by a short write. Without a strike it lists the calls.
 //!
-//!     striker REPORT STRIKE,...|- PROGRAM ARGUMENT...
+//!     striker [--judge] REPORT STRIKE,...|- PROGRAM ARGUMENT...
 //!
-//! Beside strace(1) it knows which of the product's processes it looks at, and ends with the last of them. It also
-//! checks that no supervisor sends a signal to a number that is not its own unreaped child's.
+//! Beside strace(1) it knows which of the product's processes it looks at, and ends with the last of them. Only the
+//! role that is struck stops at its calls, and only until then. With `--judge` everybody does, always, and it checks
+//! that no supervisor sends a signal to a number that is not its own unreaped child's.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod calls;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod images;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod roles;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod strike;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

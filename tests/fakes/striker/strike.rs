@@ -4,12 +4,12 @@ use std::io;
 
 use nix::libc::user_regs_struct;
 
-use super::calls;
+use super::{calls, roles};
 
 /// The n-th call (from 1) of one kind in all processes of one role.
 pub struct Strike {
-    pub role: String,
-    pub call: String,
+    pub role: &'static str,
+    pub call: &'static str,
     pub ordinal: usize,
     pub fault: Fault,
 }
@@ -48,27 +48,30 @@ impl Strike {
             },
         };
         let ordinal = ordinal.parse().map_err(|_| nonsense(text))?;
-        Ok(Self { role: role.to_owned(), call: call.to_owned(), ordinal, fault })
+        let role = roles::named(role).ok_or_else(|| nonsense(text))?;
+        let call = calls::named(call).ok_or_else(|| nonsense(text))?;
+        Ok(Self { role, call, ordinal, fault })
     }
 
     pub fn hits(&self, role: &str, call: &str, ordinal: usize) -> bool {
-        let last = match self.fault {
+        let is_meant = (self.ordinal..=self.last()).contains(&ordinal);
+        self.role == role && self.call == call && is_meant
+    }
+
+    /// Behind this call of its kind the strike is over.
+    pub fn last(&self) -> usize {
+        match self.fault {
             Fault::Error { times, .. } => self.ordinal + times - 1,
             Fault::Kill | Fault::KillBehind | Fault::KillAll | Fault::Hold | Fault::Short => {
                 self.ordinal
             }
-        };
-        self.role == role && self.call == call && (self.ordinal..=last).contains(&ordinal)
+        }
     }
 }
 
 /// Halves the length that the call is asked for. `false`: there is nothing to halve.
 pub fn shorten(call: &str, registers: &mut user_regs_struct) -> bool {
-    let length = match call {
-        "read" | "write" | "pread64" | "pwrite64" | "sendto" => &mut registers.rdx,
-        "splice" | "copy_file_range" => &mut registers.r8,
-        _ => return false,
-    };
+    let Some(length) = calls::length(call, registers) else { return false };
     *length /= 2;
     *length > 0
 }

@@ -1,8 +1,8 @@
 //! The loop of the tracer: every stop of every process, from the first exec to the last exit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,9 +15,9 @@ use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::calls;
 use super::images::Images;
 use super::strike::{Fault, Strike, shorten};
+use super::{calls, roles};
 
 /// `PTRACE_EVENT_EXEC` and `PTRACE_EVENT_STOP`.
 const EXEC: i32 = 4;
@@ -27,19 +27,21 @@ const STOP: i32 = 128;
 const IMAGES: &str = "images:";
 
 pub fn run(arguments: &[OsString]) -> io::Result<u8> {
-    let [first, rest @ ..] = arguments else { return Err(usage()) };
-    if first == "--stopped" {
-        return stopped(rest);
-    }
-    let [strike, program @ ..] = rest else { return Err(usage()) };
+    let (judges, arguments) = match arguments {
+        [first, rest @ ..] if first == "--stopped" => return stopped(rest),
+        [first, rest @ ..] if first == "--judge" => (true, rest),
+        all => (false, all),
+    };
+    let [first, strike, program @ ..] = arguments else { return Err(usage()) };
     // Options are for another program, for which somebody takes this one: none of them names a file.
     if first.as_encoded_bytes().starts_with(b"-") {
         return Err(usage());
     }
     let strike = strike.to_str().ok_or_else(usage)?;
     let mut tracer = Tracer {
-        report: fs::File::create(Path::new(first))?,
+        report: BufWriter::new(fs::File::create(Path::new(first))?),
         go: Path::new(first).with_extension("go"),
+        judges,
         strikes: Vec::new(),
         images: None,
         first: start(program)?,
@@ -58,7 +60,7 @@ pub fn run(arguments: &[OsString]) -> io::Result<u8> {
 }
 
 fn usage() -> io::Error {
-    io::Error::other("striker REPORT STRIKE|images:IMAGE=DIRECTORY|- PROGRAM ARGUMENT...")
+    io::Error::other("striker [--judge] REPORT STRIKE|images:IMAGE=DIRECTORY|- PROGRAM ARGUMENT...")
 }
 
 /// Waits for its tracer, then becomes the program.
@@ -90,24 +92,32 @@ fn start(program: &[OsString]) -> io::Result<Pid> {
 
 /// One process that is traced.
 struct Tracee {
-    role: String,
-    /// Between the entry and the exit of a call, and which one.
-    inside: Option<&'static str>,
+    role: &'static str,
+    /// Between the entry and the exit of a call: which one, and the how manyth of its role.
+    inside: Option<(&'static str, usize)>,
     /// It dies at the exit of the call in which it is.
     doomed: bool,
     /// What the call in which it is returns instead.
     instead: Option<i32>,
 }
 
+impl Tracee {
+    fn new(role: &'static str) -> Self {
+        Self { role, inside: None, doomed: false, instead: None }
+    }
+}
+
 struct Tracer {
-    report: fs::File,
+    report: BufWriter<fs::File>,
     go: PathBuf,
+    /// Every kill(2) is looked at, and therefore every call.
+    judges: bool,
     strikes: Vec<Strike>,
     images: Option<Images>,
     first: Pid,
     code: u8,
     tracees: HashMap<Pid, Tracee>,
-    counts: HashMap<(String, &'static str), usize>,
+    counts: HashMap<(&'static str, &'static str), usize>,
 }
 
 impl Tracer {
@@ -115,7 +125,10 @@ impl Tracer {
         loop {
             let status = match waitpid(None, Some(WaitPidFlag::__WALL)) {
                 Ok(status) => status,
-                Err(Errno::ECHILD) => return Ok(self.code),
+                Err(Errno::ECHILD) => {
+                    self.report.flush()?;
+                    return Ok(self.code);
+                }
                 Err(Errno::EINTR) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -137,37 +150,46 @@ impl Tracer {
             WaitStatus::PtraceEvent(pid, _, EXEC) => self.became(pid),
             WaitStatus::PtraceEvent(pid, _, STOP) => {
                 self.known(pid);
-                Ok(ptrace::syscall(pid, None)?)
+                self.resume(pid, None)
             }
             WaitStatus::PtraceEvent(pid, _, _) => {
                 let child = Pid::from_raw(i32::try_from(ptrace::getevent(pid)?).unwrap_or(0));
-                let role = format!("{}'", self.known(pid).role.trim_end_matches('\''));
-                self.tracees.entry(child).or_insert(Tracee {
-                    role,
-                    inside: None,
-                    doomed: false,
-                    instead: None,
-                });
-                Ok(ptrace::syscall(pid, None)?)
+                let role = roles::child(self.known(pid).role);
+                self.tracees.entry(child).or_insert_with(|| Tracee::new(role));
+                self.resume(pid, None)
             }
             WaitStatus::Stopped(pid, signal) => {
                 self.known(pid);
-                Ok(ptrace::syscall(pid, signal)?)
+                self.resume(pid, signal)
             }
             _ => Ok(()),
         }
     }
 
+    /// To its next system call, if one of them is of interest; that costs more than the run itself.
+    fn resume(&mut self, pid: Pid, signal: impl Into<Option<Signal>>) -> io::Result<()> {
+        let tracee = self.known(pid);
+        let (inside, role) = (tracee.inside.is_some(), tracee.role);
+        let lists = self.strikes.is_empty();
+        let is_struck = |strike: &Strike| {
+            let count = self.counts.get(&(role, strike.call)).copied().unwrap_or(0);
+            strike.role == role && count < strike.last()
+        };
+        if inside || lists || self.judges || self.strikes.iter().any(is_struck) {
+            Ok(ptrace::syscall(pid, signal)?)
+        } else {
+            Ok(ptrace::cont(pid, signal)?)
+        }
+    }
+
     /// A child may be heard of before its parent's fork is.
     fn known(&mut self, pid: Pid) -> &mut Tracee {
-        self.tracees.entry(pid).or_insert_with(|| {
-            let role = role(pid).map_or_else(|| "new".to_owned(), |role| format!("{role}'"));
-            Tracee { role, inside: None, doomed: false, instead: None }
-        })
+        let role = || roles::of(pid).map_or("new", roles::child);
+        self.tracees.entry(pid).or_insert_with(|| Tracee::new(role()))
     }
 
     fn ended(&mut self, pid: Pid, how: &str, code: i32) -> io::Result<()> {
-        let role = self.tracees.remove(&pid).map(|tracee| tracee.role).unwrap_or_default();
+        let role = self.tracees.remove(&pid).map_or("", |tracee| tracee.role);
         writeln!(self.report, "ended {role} {pid} {how}")?;
         if pid == self.first {
             self.code = u8::try_from(code).unwrap_or(u8::MAX);
@@ -177,23 +199,26 @@ impl Tracer {
 
     /// What is none of the product's processes is let go, unless its syncs count.
     fn became(&mut self, pid: Pid) -> io::Result<()> {
-        let role = role(pid);
+        let role = roles::of(pid);
         if role.is_none() && self.images.is_none() {
             self.tracees.remove(&pid);
             return Ok(ptrace::detach(pid, None)?);
         }
-        let role = role.unwrap_or_else(|| "other".to_owned());
+        let role = role.unwrap_or("other");
         writeln!(self.report, "began {role} {pid}")?;
-        self.known(pid).role = role;
-        Ok(ptrace::syscall(pid, None)?)
+        let tracee = self.known(pid);
+        tracee.role = role;
+        // The exec itself is still to return, also to one who was not stopped as it began.
+        tracee.inside = Some(("execve", 0));
+        self.resume(pid, None)
     }
 
     fn call(&mut self, pid: Pid) -> io::Result<()> {
         let tracee = self.known(pid);
-        if let Some(call) = tracee.inside.take() {
-            let role = tracee.role.clone();
+        if let Some((call, ordinal)) = tracee.inside.take() {
+            let role = tracee.role;
             if tracee.doomed {
-                self.struck(&role, pid)?;
+                self.struck(role, pid)?;
                 return Ok(kill(pid, Signal::SIGKILL)?);
             }
             if let Some(number) = tracee.instead.take() {
@@ -201,39 +226,41 @@ impl Tracer {
                 registers.rax = i64::from(-number).cast_unsigned();
                 ptrace::setregs(pid, registers)?;
             }
-            self.image(&role, call)?;
-            return Ok(ptrace::syscall(pid, None)?);
+            self.image(role, call, ordinal, "after")?;
+            return self.resume(pid, None);
         }
         let mut registers = ptrace::getregs(pid)?;
-        let call = calls::name(registers.orig_rax);
-        tracee.inside = Some(call);
-        let role = tracee.role.clone();
-        self.image(&role, call)?;
-        if call == "kill" {
-            self.judge(pid, &role, registers.rdi)?;
-        }
-        let count = self.counts.entry((role.clone(), call)).or_default();
+        let call = calls::name(&registers);
+        let role = tracee.role;
+        let count = self.counts.entry((role, call)).or_default();
         *count += 1;
         let ordinal = *count;
-        let hit = self.strikes.iter().find(|strike| strike.hits(&role, call, ordinal));
+        self.known(pid).inside = Some((call, ordinal));
+        self.image(role, call, ordinal, "before")?;
+        if call == "kill" {
+            self.judge(pid, role, registers.rdi)?;
+        }
+        let hit = self.strikes.iter().find(|strike| strike.hits(role, call, ordinal));
         match hit.map(|strike| &strike.fault) {
             None if self.strikes.is_empty() => {
-                writeln!(self.report, "call {role} {call} {ordinal}")?
+                let length = calls::length(call, &mut registers).map_or(0, |length| *length);
+                let would_block = calls::would_block(pid, call, &registers);
+                writeln!(self.report, "call {role} {call} {ordinal} {length} {would_block}")?;
             }
             None => {}
             Some(Fault::Kill) => {
-                self.struck(&role, pid)?;
+                self.struck(role, pid)?;
                 return Ok(kill(pid, Signal::SIGKILL)?);
             }
             Some(Fault::KillBehind) => self.known(pid).doomed = true,
             Some(Fault::Hold) => {
-                self.struck(&role, pid)?;
+                self.struck(role, pid)?;
                 while !fs::exists(&self.go)? {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }
             Some(Fault::KillAll) => {
-                self.struck(&role, pid)?;
+                self.struck(role, pid)?;
                 for other in self.tracees.keys() {
                     // ESRCH: it has just died by itself.
                     let _dead = kill(*other, Signal::SIGKILL);
@@ -245,26 +272,28 @@ impl Tracer {
                 registers.orig_rax = u64::MAX;
                 ptrace::setregs(pid, registers)?;
                 self.known(pid).instead = Some(number);
-                self.struck(&role, pid)?;
+                self.struck(role, pid)?;
             }
             Some(Fault::Short) if shorten(call, &mut registers) => {
                 ptrace::setregs(pid, registers)?;
-                self.struck(&role, pid)?;
+                self.struck(role, pid)?;
             }
             Some(Fault::Short) => {}
         }
-        Ok(ptrace::syscall(pid, None)?)
+        self.resume(pid, None)
     }
 
     fn struck(&mut self, role: &str, pid: Pid) -> io::Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        writeln!(self.report, "struck {role} {pid} {}", now.as_nanos())
+        writeln!(self.report, "struck {role} {pid} {}", now.as_nanos())?;
+        // Somebody may wait for that line.
+        self.report.flush()
     }
 
-    fn image(&mut self, role: &str, call: &str) -> io::Result<()> {
+    fn image(&mut self, role: &str, call: &str, ordinal: usize, when: &str) -> io::Result<()> {
         match &mut self.images {
             Some(images) if matches!(call, "fsync" | "fdatasync" | "syncfs") => {
-                images.take(role, call)
+                images.take(&format!("{role}:{call}:{ordinal}:{when}"))
             }
             _ => Ok(()),
         }
@@ -275,7 +304,7 @@ impl Tracer {
     fn judge(&mut self, pid: Pid, role: &str, argument: u64) -> io::Result<()> {
         let target = (argument as u32).cast_signed();
         let supervisor = ["warden", "shim", "finish"].contains(&role);
-        if !supervisor || parent(target.abs()) == Some(pid.as_raw()) {
+        if !supervisor || roles::parent(target.abs()) == Some(pid.as_raw()) {
             return Ok(());
         }
         writeln!(
@@ -283,22 +312,4 @@ impl Tracer {
             "stray {role} sends a signal to {target}, which is no child of its own"
         )
     }
-}
-
-/// What of the product a process is, by its command line.
-fn role(pid: Pid) -> Option<String> {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: BTreeSet<_> = ["lattice", "lattice-shim", "exe"].into();
-    let mut parts = line.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let program = parts.next()?;
-    let name = program.rsplit('/').next()?.to_owned();
-    if !words.contains(name.as_str()) {
-        return None;
-    }
-    if name == "lattice" { Some("cli".to_owned()) } else { Some(parts.next()?.into_owned()) }
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }

@@ -3,6 +3,9 @@
 
 mod controls;
 mod cover;
+mod errors;
+mod groups;
+mod moments;
 mod oracle;
 mod pool;
 mod power;

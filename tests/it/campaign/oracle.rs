@@ -158,7 +158,8 @@ impl Stage {
 
 #[expect(clippy::ptr_arg, reason = "it is asked of the elements of a list")]
 fn is_trash(trace: &String) -> bool {
-    trace.starts_with("worktree .trash-")
+    // A half-made member of a pool is garbage too; one that is whole is no trace.
+    ["worktree .trash-", "worktree .pool-"].iter().any(|kind| trace.starts_with(kind))
 }
 
 /// The name of the worktree that an end says was kept.

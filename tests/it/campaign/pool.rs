@@ -24,9 +24,9 @@ pub fn last_words() -> String {
     LAST_PANIC.with(|last| last.borrow().clone())
 }
 
-/// More than processors: a trial mostly waits.
+/// More than processors: a trial waits for half of its time.
 fn threads() -> usize {
-    thread::available_parallelism().map_or(2, usize::from) + 1
+    2 * thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
 /// How far a series of trials goes.
@@ -44,37 +44,81 @@ impl Limits {
     }
 }
 
-/// One trial for each seed. It answers how long after its fault the record was there, if that can be said.
+/// What a trial says of itself.
+pub struct Tried {
+    /// How long after its fault the record was there, if that can be said.
+    pub time: Option<Duration>,
+    /// The moment of its fault never came.
+    pub missed: bool,
+}
+
+impl From<Option<Duration>> for Tried {
+    fn from(time: Option<Duration>) -> Self {
+        Self { time, missed: false }
+    }
+}
+
+/// The log of a stage grows with every trial, and is read by each.
+const TRIALS_OF_A_STAGE: usize = 100;
+const NEWS: Duration = Duration::from_secs(30);
+
+/// One trial for each seed.
 pub fn each<S>(
     row: &mut Row,
     seeds: &[String],
     limits: Limits,
     stage: impl Fn() -> S + Sync,
-    trial: impl Fn(&S, &str) -> Option<Duration> + Sync,
+    trial: impl Fn(&S, &str) -> Tried + Sync,
 ) {
+    let trials: Vec<_> = seeds.iter().map(|seed| (0, seed.clone())).collect();
+    all(std::slice::from_mut(row), &trials, limits, stage, trial);
+}
+
+/// One trial for each seed, counted in the row of its number.
+pub fn all<S>(
+    rows: &mut [Row],
+    trials: &[(usize, String)],
+    limits: Limits,
+    stage: impl Fn() -> S + Sync,
+    trial: impl Fn(&S, &str) -> Tried + Sync,
+) {
+    for (row, _) in trials {
+        rows[*row].moments += 1;
+    }
     let next = AtomicUsize::new(0);
-    let shared = Mutex::new(row);
+    let begin = Instant::now();
+    let shared = Mutex::new((rows, begin));
     let work = || {
-        let mut kept: Option<S> = None;
+        let mut kept: Option<(S, usize)> = None;
         loop {
-            let seed = seeds.get(next.fetch_add(1, Ordering::Relaxed));
-            let lost = shared.lock().expect("no thread panics with it").failures.len();
-            let Some(seed) = seed else { return };
-            if Instant::now() > limits.until || lost >= limits.violations {
-                return;
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some((row, seed)) = trials.get(number) else { return };
+            {
+                let mut shared = shared.lock().expect("no thread panics with it");
+                let (rows, told) = &mut *shared;
+                let lost = rows.iter().map(|row| row.failures.len()).sum::<usize>();
+                if Instant::now() > limits.until || lost >= limits.violations {
+                    return;
+                }
+                if told.elapsed() > NEWS {
+                    println!("{number} of {} trials, {lost} violations", trials.len());
+                    *told = Instant::now();
+                }
             }
-            let mut here = kept.take();
+            let mut here = kept.take().filter(|(_, tried)| *tried < TRIALS_OF_A_STAGE);
             let tried = catch_unwind(AssertUnwindSafe(|| {
-                let stage = here.take().unwrap_or_else(&stage);
-                let time = trial(&stage, seed);
-                (stage, time)
+                let (stage, tried) = here.take().unwrap_or_else(|| (stage(), 0));
+                let outcome = trial(&stage, seed);
+                ((stage, tried + 1), outcome)
             }));
-            let mut row = shared.lock().expect("no thread panics with it");
+            let mut shared = shared.lock().expect("no thread panics with it");
+            let row = &mut shared.0[*row];
             row.trials += 1;
             match tried {
-                Ok((stage, time)) => {
+                Ok((stage, outcome)) => {
                     kept = Some(stage);
-                    row.times.extend(time);
+                    row.times.extend(outcome.time);
+                    row.missed += usize::from(outcome.missed);
                 }
                 Err(_) => {
                     println!("VIOLATION {seed}\n{}\n", last_words());

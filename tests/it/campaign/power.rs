@@ -1,11 +1,11 @@
 //! Loss of power: the image of a journalled file system, copied whenever something was synced, and what is found when
 //! it is mounted again under another boot.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
-use super::oracle::kept;
 use super::pool::Limits;
 use super::seeds::Random;
 use super::stage::command;
@@ -15,7 +15,7 @@ use crate::harness::call::command as program;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::{SOON, eventually};
 
-const NAME: &str = "15 loss of power at each sync";
+pub const NAME: &str = "15 loss of power at each sync";
 
 /// A mounted image, unmounted with its value.
 struct Disk {
@@ -58,11 +58,18 @@ impl Disk {
         sh(&format!("umount {} 2>&1", self.mount().display()))
     }
 
-    fn taken(&self) -> Vec<PathBuf> {
+    fn taken(&self) -> Vec<String> {
         let entries = fs::read_dir(self.images()).unwrap();
-        let mut all: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut all: Vec<_> = entries.map(|entry| name(entry.unwrap().path())).collect();
         all.sort();
         all
+    }
+
+    fn forget(&self) {
+        for name in self.taken() {
+            fs::remove_file(self.images().join(name)).unwrap();
+        }
     }
 }
 
@@ -86,46 +93,67 @@ fn sh(script: &str) -> Result<(), String> {
     }
 }
 
-/// What is done while images are taken.
+/// What is done while images are taken, and the word for it in a seed.
 #[derive(Clone, Copy)]
 enum Deed {
     Run,
     Comment,
 }
 
+const DEEDS: [(Deed, &str); 2] = [(Deed::Run, "run"), (Deed::Comment, "comment")];
+
+/// Some of the images of each deed.
 pub fn row(count: usize, seed: u64, limits: Limits) -> Row {
+    tried(limits, &DEEDS, None, |images| {
+        Random::new(seed).shuffle(images);
+        images.truncate(count);
+    })
+}
+
+/// One of them: `power DEED IMAGE`, where the image is named by its sync.
+pub fn again(seed: &str) -> Row {
+    let words: Vec<_> = seed.split(' ').collect();
+    let [_, deed, image] = words[..] else { panic!("no seed of an image: {seed}") };
+    let deeds: Vec<_> = DEEDS.into_iter().filter(|(_, word)| *word == deed).collect();
+    tried(Limits::within(Duration::from_mins(10)), &deeds, Some(image), |_| {})
+}
+
+fn tried(
+    limits: Limits,
+    deeds: &[(Deed, &str)],
+    only: Option<&str>,
+    choose: impl Fn(&mut Vec<String>),
+) -> Row {
     let disk = match Disk::new() {
         Ok(disk) => disk,
         Err(why) => return Row::skipped(NAME, format!("no image can be mounted: {}", why.trim())),
     };
     let mut row = Row::new(NAME);
-    for deed in [Deed::Run, Deed::Comment] {
-        let (task, mut images) = photographed(&disk, deed);
-        Random::new(seed).shuffle(&mut images);
-        images.truncate(count);
+    for (deed, word) in deeds {
+        let (task, mut images) = photographed(&disk, *deed, only);
+        choose(&mut images);
+        row.moments += images.len();
         for image in images {
-            if std::time::Instant::now() > limits.until {
+            if Instant::now() > limits.until {
                 break;
             }
             row.trials += 1;
-            let name = image.file_name().unwrap().to_string_lossy().into_owned();
-            let tried = std::panic::catch_unwind(|| found(&disk, deed, &task, &image));
+            let tried = std::panic::catch_unwind(|| found(&disk, *deed, &task, &image));
             if tried.is_err() {
-                println!("VIOLATION power {name}: {}", super::pool::last_words());
-                row.failures.push(format!("power {name}"));
+                let seed = format!("power {word} {image}");
+                println!("VIOLATION {seed}: {}", super::pool::last_words());
+                row.failures.push(seed);
                 drop(sh(&format!("umount {} 2>/dev/null", disk.mount().display())));
             }
         }
-        for image in disk.taken() {
-            fs::remove_file(image).unwrap();
-        }
+        disk.forget();
         disk.attach().expect("the image can be mounted");
     }
     row
 }
 
-/// One deed from its first system call to its last, with an image for each sync.
-fn photographed(disk: &Disk, deed: Deed) -> (String, Vec<PathBuf>) {
+/// One deed from its first system call to its last, with an image for each sync, or the one that is named.
+fn photographed(disk: &Disk, deed: Deed, only: Option<&str>) -> (String, Vec<String>) {
     drop(sh(&format!("rm -rf {}/*", disk.mount().display())));
     let mut sandbox = Sandbox::at(disk.mount(), None);
     sandbox.make_repository();
@@ -141,19 +169,22 @@ fn photographed(disk: &Disk, deed: Deed) -> (String, Vec<PathBuf>) {
     };
     let striker = binaries::fake("striker");
     let report = disk.directory.path().join("report").display().to_string();
-    let what = format!("images:{}={}", disk.image().display(), disk.images().display());
+    let only = only.map(|name| format!("={name}")).unwrap_or_default();
+    let (image, images) = (disk.image(), disk.images());
+    let what = format!("images:{}={}{only}", image.display(), images.display());
     sandbox.lattice(words.iter().copied()).through([striker, report, what]).run().ok();
     let task = sandbox.task.clone();
     drop(sandbox);
     eventually("the disk can be unmounted", SOON, || disk.detach());
     let images = disk.taken();
-    assert!(images.len() > 3, "a deed syncs: {images:?}");
+    let enough = if only.is_empty() { 4 } else { 1 };
+    assert!(images.len() >= enough, "a deed syncs: {images:?}");
     (task, images)
 }
 
 /// The image as it was, on another boot: no line is broken, and one call settles the run.
-fn found(disk: &Disk, deed: Deed, task: &str, image: &Path) {
-    fs::copy(image, disk.image()).unwrap();
+fn found(disk: &Disk, deed: Deed, task: &str, image: &str) {
+    fs::copy(disk.images().join(image), disk.image()).unwrap();
     disk.attach().expect("the image can be mounted");
     drop(fs::remove_file(disk.mount().join("s")));
     {
@@ -168,23 +199,18 @@ fn found(disk: &Disk, deed: Deed, task: &str, image: &Path) {
         rebooted(&["show", "LAT-1"]).ok();
         crate::harness::campaign::age_unlocked(&sandbox);
         rebooted(&["worker", "reap"]).ok();
-        let context = image.display();
         match deed {
             Deed::Run => {
                 let mut state = Vec::new();
-                eventually(&format!("{context}: it has settled"), SOON, || {
+                eventually(&format!("{image}: it has settled"), SOON, || {
                     let runs = sandbox.runs_of(task);
                     let open =
                         runs.values().any(|(starts, ends)| (starts.len(), ends.len()) != (1, 1));
                     state = runs.into_values().flat_map(|(_, ends)| ends).collect();
-                    let kept: Vec<_> = state.iter().filter_map(kept).collect();
                     let mut left = sandbox.traces();
-                    // git syncs no entry of a worktree, and what cannot be saved is kept and named. A file that was
-                    // about to get its name is `doctor`'s to find, when it is old.
+                    // A file that was about to get its name is `doctor`'s to find, when it is old.
                     left.retain(|trace| {
-                        let known =
-                            ["process", "run .tmp."].iter().any(|kind| trace.starts_with(kind));
-                        !known && !kept.iter().any(|name| trace.contains(name))
+                        !["process", "run .tmp."].iter().any(|kind| trace.starts_with(kind))
                     });
                     if open || !left.is_empty() {
                         Err(format!("{state:#?} {left:#?}"))

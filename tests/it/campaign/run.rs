@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pool::{self, Limits};
+use super::pool::{self, Limits, Tried};
 use super::stage::Stage;
 use super::table::{self, Row};
 use super::{controls, cover, power, scenarios, soak, strikes, trees};
@@ -10,31 +10,37 @@ use crate::harness::binaries::variable;
 
 const PARTS: &str = "strikes scenes trees power soak tests controls";
 
+fn text(name: &str) -> Option<String> {
+    variable(name).map(|value| value.into_string().expect("a setting is UTF-8"))
+}
+
 #[test]
 #[ignore = "scripts/campaign starts it"]
 fn the_campaign() {
-    let text =
-        |name: &str| variable(name).map(|value| value.into_string().expect("a setting is UTF-8"));
     pool::catch_words();
     let seed = text("LATTICE_CAMPAIGN_SEED").map_or(1, |seed| seed.parse().expect("a number"));
     let mode = text("LATTICE_CAMPAIGN").unwrap_or_else(|| "quick".to_owned());
     let rows = match mode.split_once(' ') {
         Some(("replay", seed)) => vec![replay(seed)],
-        Some(("control", name)) => vec![controls::provoke(name)],
+        Some(("control", name)) => vec![controls::provoke(name, seed)],
         Some((mode, parts)) => whole(mode == "full", seed, parts),
         None => whole(mode == "full", seed, PARTS),
     };
     table::print(&rows);
+    if let Some(path) = variable("LATTICE_CAMPAIGN_REPORT") {
+        let lines: String = rows.iter().map(|row| row.line() + "\n").collect();
+        fs_err::write(path, lines).expect("the report can be written");
+    }
     let failures = rows.iter().flat_map(|row| &row.failures).count();
     assert!(failures == 0, "{failures} violations");
 }
 
 /// One trial, whatever its kind.
-pub fn trial(stage: &Stage, seed: &str) -> Option<Duration> {
+pub fn trial(stage: &Stage, seed: &str) -> Tried {
     match seed.split(' ').next() {
         Some("strike") => strikes::trial(stage, seed),
-        Some("scene") => scenarios::trial(stage, seed),
-        Some("tree") => trees::trial(stage, seed),
+        Some("scene") => scenarios::trial(stage, seed).into(),
+        Some("tree") => trees::trial(stage, seed).into(),
         _ => panic!("no seed of one trial: {seed}"),
     }
 }
@@ -43,8 +49,7 @@ fn replay(seed: &str) -> Row {
     let mut row = Row::new(seed);
     let limits = Limits::within(Duration::from_mins(10));
     match seed.split_once(' ') {
-        // Images have no name that would come again: all of them are tried.
-        Some(("power", _)) => return power::row(usize::MAX, 1, limits),
+        Some(("power", _)) => return power::again(seed),
         Some(("soak", number)) => {
             let size = soak::Size { tasks: 500, time: Duration::from_mins(10) };
             return soak::row(size, number.parse().expect("a number"));
@@ -72,10 +77,10 @@ fn whole(is_full: bool, seed: u64, parts: &str) -> Vec<Row> {
     for part in parts.split(' ') {
         match part {
             "strikes" => {
-                let kills = strikes::KILLS.into_iter().chain([strikes::REAPER]);
-                for series in kills.chain(strikes::refusals()) {
-                    add(series.row(is_full, seed, within(6, 150)));
-                }
+                let minutes = text("LATTICE_CAMPAIGN_MINUTES");
+                let minutes = minutes.map_or(50, |text| text.parse().expect("a number"));
+                let rows = strikes::rows(&strikes::all(), is_full, seed, within(96, 60 * minutes));
+                rows.into_iter().for_each(&mut add);
             }
             "scenes" => {
                 for scenario in scenarios::SCENARIOS {
@@ -94,7 +99,7 @@ fn whole(is_full: bool, seed: u64, parts: &str) -> Vec<Row> {
             "tests" if is_full => cover::rows().into_iter().for_each(&mut add),
             // `scripts/check` has run them.
             "tests" => {}
-            "controls" => controls::rows().into_iter().for_each(&mut add),
+            "controls" => controls::rows(is_full).into_iter().for_each(&mut add),
             _ => panic!("there is no part `{part}`: {PARTS}"),
         }
     }

@@ -1,13 +1,13 @@
 //! Scenarios of their own: what a strike at one system call is not.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use rustix::process::Signal;
-use serde_json::json;
 
-use super::stage::{Stage, command, traces};
+use super::groups;
+use super::oracle::kept;
+use super::stage::{Stage, SystemCall, lose, traces};
 use crate::harness::call::Call;
 use crate::harness::process::Process;
 use crate::harness::run::Run;
@@ -26,27 +26,40 @@ pub struct Scenario {
     pub trial: Trial,
 }
 
-pub const SCENARIOS: [Scenario; 10] = [
+pub const SCENARIOS: [Scenario; 14] = [
     scenario("5 SIGKILL of a working shim, untraced", "kill-shim", 12, 120, shim_killed),
     scenario("7 both killed, with daemons", "kill-both", 4, 40, both_killed),
     Scenario {
         needs: |stage| traces(&stage.sandbox),
         ..scenario("9 two enders without a lock", "two-enders", 2, 20, two_enders)
     },
+    scenario("9 two enders save at once", "two-savers", 2, 20, two_savers),
     scenario("9 an ender beside the shim", "second-ender", 2, 20, beside_a_shim),
+    Scenario {
+        needs: |stage| traces(&stage.sandbox),
+        ..scenario("10 killed between record and log", "unpublished", 1, 10, unpublished)
+    },
     scenario("11 a torn line", "torn", 2, 20, torn_line),
+    Scenario {
+        needs: |stage| traces(&stage.sandbox),
+        ..scenario("12 killed in the middle of its trash", "trash", 1, 10, trash)
+    },
     Scenario {
         needs: can_have_pids,
         ..scenario("13 kill -9 -1 in a pid namespace", "everything", 2, 12, everything_killed)
     },
     Scenario {
-        needs: can_limit,
-        ..scenario("16 the OOM killer takes the engine", "oom", 1, 6, out_of_memory)
+        needs: groups::can_limit,
+        ..scenario("16 the OOM killer takes the engine", "oom", 1, 6, groups::out_of_memory)
     },
-    scenario("23 a stopped engine is stopped", "stopped", 2, 12, stopped_engine),
+    scenario("23 a stopped engine is stopped", "stopped", 2, 12, groups::stopped_engine),
     Scenario {
-        needs: can_freeze,
-        ..scenario("26 an engine that cannot die", "frozen", 0, 1, frozen)
+        needs: groups::can_freeze,
+        ..scenario("26 an engine that cannot die", "frozen", 0, 1, groups::frozen)
+    },
+    Scenario {
+        needs: groups::has_memory,
+        ..scenario("27 an engine of 2 GB aborts", "core", 0, 2, groups::big_core)
     },
     scenario("29 git gc and prune during the end", "maintenance", 2, 20, maintenance),
 ];
@@ -69,7 +82,7 @@ pub fn trial(stage: &Stage, seed: &str) -> Option<Duration> {
 }
 
 /// A run that works: its engine, and both supervisors.
-fn working(stage: &Stage) -> (Peer, Process, Process) {
+pub fn working(stage: &Stage) -> (Peer, Process, Process) {
     let answer = stage.start("Wait").run().ok().data();
     let main = stage.sandbox.socket.peer("main");
     let (shim, warden) = stage.sandbox.run_of(&answer).supervisors(&main);
@@ -131,29 +144,100 @@ fn beside_a_shim(stage: &Stage, seed: &str) -> Option<Duration> {
     None
 }
 
+/// Two finishers in their salvage, each with its git: the one ends while the other is not halfway. Whoever is first,
+/// the record names what was saved.
+fn two_savers(stage: &Stage, seed: &str) -> Option<Duration> {
+    let sandbox = &stage.sandbox;
+    let held = sandbox.fake_line(&["connect=git", "wait", "exec=cat"]);
+    let flag = sandbox.base.join("hold").display().to_string();
+    let hold =
+        format!("rmdir {flag}1 2>/dev/null || rmdir {flag}2 2>/dev/null && exec {held}; exec cat");
+    sandbox.git(["config", "filter.hold.clean", &hold]);
+    let before = stage.runs();
+    let answer = lose(stage);
+    sandbox.write(".git/info/attributes", "precious filter=hold\n");
+    sandbox.sh(&format!("mkdir {flag}1 {flag}2"));
+    let run = sandbox.run_of(&answer);
+    let mut savers = Vec::new();
+    for _ in 0..2 {
+        let call = finisher(stage, &run).start();
+        savers.push((call, sandbox.socket.peer("git")));
+    }
+    if seed.ends_with(['1', '3', '5', '7', '9']) {
+        savers.reverse();
+    }
+    for (call, git) in savers {
+        git.tell("go");
+        call.finish();
+    }
+    let end = stage.settle(seed, &before, None).end.expect("it had begun");
+    let saved = &end["data"]["preserved_ref"];
+    assert!(saved.is_string() && kept(&end).is_none(), "{seed}: its work is not named: {end}");
+    sandbox.sh("rm .git/info/attributes");
+    None
+}
+
+/// The calls of a shim without a warden, in their order, up to its last name for the record.
+fn last_shim(stage: &Stage) -> (Vec<SystemCall>, usize) {
+    let before = stage.runs();
+    let calls = stage.struck(stage.start("NoWarden"), "-", false).1.calls;
+    stage.settle("a shim that nobody strikes", &before, None);
+    let linked = |call: &SystemCall| call.role == "shim" && call.name.starts_with("link");
+    let at = calls.iter().rposition(linked).expect("an end is linked");
+    (calls, at)
+}
+
+fn moment(call: &SystemCall) -> String {
+    format!("{}:{}:{}", call.role, call.name, call.ordinal)
+}
+
+/// The record is published and in no log: whoever comes next writes that one, and no other.
+fn unpublished(stage: &Stage, seed: &str) -> Option<Duration> {
+    let (calls, at) = last_shim(stage);
+    let before = stage.runs();
+    let strike = format!("{}:kill-behind", moment(&calls[at]));
+    let answer = stage.struck(stage.start("NoWarden"), &strike, true).0.ok().data();
+    let run = stage.sandbox.run_of(&answer);
+    let published = fs::read_to_string(run.directory().join("terminal.json"));
+    let published: serde_json::Value =
+        serde_json::from_str(&published.expect("it is published")).expect("it is JSON");
+    assert!(run.terminal().is_none(), "{seed}: it is in the log already");
+    let end = stage.settle(seed, &before, None).end.expect("it had begun");
+    assert_eq!(published, end, "{seed}: another record than the one that was published");
+    assert_eq!(end["data"]["exit_code"], 3, "{seed}: {end}");
+    None
+}
+
+/// What has the name of trash is deleted by whoever comes next.
+fn trash(stage: &Stage, seed: &str) -> Option<Duration> {
+    let (calls, at) = last_shim(stage);
+    let unlinked = |call: &&SystemCall| call.role == "shim" && call.name == "unlinkat";
+    let deep = calls[at..].iter().filter(unlinked).nth(2).expect("a worktree is deleted");
+    let before = stage.runs();
+    stage.struck(stage.start("NoWarden"), &format!("{}:kill", moment(deep)), true).0.ok();
+    let left = stage.sandbox.traces();
+    assert!(left.iter().any(|trace| trace.starts_with("worktree .trash-")), "{seed}: {left:?}");
+    stage.settle(seed, &before, None);
+    None
+}
+
 /// Two finishers who both have seen no record: one is held before it publishes its own, the other is killed behind
 /// that. The first record counts.
 fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
-    let lost = || {
-        let answer = stage.start("Lost").run().ok().data();
-        stage.sandbox.socket.peer("main").wait_dead(SOON);
-        answer
-    };
     let before = stage.runs();
-    let calls = stage.struck(finisher(stage, &stage.sandbox.run_of(&lost())), "-").1.calls;
+    let calls =
+        stage.struck(finisher(stage, &stage.sandbox.run_of(&lose(stage))), "-", false).1.calls;
     stage.settle(seed, &before, None);
     let at = |last: Option<usize>| {
-        let (role, call, ordinal) =
-            last.and_then(|last| calls.get(last)).expect("an end is linked");
-        format!("{role}:{call}:{ordinal}")
+        moment(last.and_then(|last| calls.get(last)).expect("an end is linked"))
     };
-    let linked = |(_, call, _): &(String, String, usize)| call == "link" || call == "linkat";
+    let linked = |call: &SystemCall| call.name == "link" || call.name == "linkat";
     // The first rename claims the reserve; a second one before any link is the mistake that replaces.
-    let renamed = |(_, call, ordinal): &(String, String, usize)| call == "rename" && *ordinal == 2;
+    let renamed = |call: &SystemCall| call.name == "rename" && call.ordinal == 2;
     let last = calls.iter().rposition(linked).or_else(|| calls.iter().position(renamed));
 
     let before = stage.runs();
-    let answer = lost();
+    let answer = lose(stage);
     let run = stage.sandbox.run_of(&answer);
     let report = stage.sandbox.base.join("held");
     fs::write(&report, "").expect("the sandbox is writable");
@@ -164,7 +248,7 @@ fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
         let text = fs::read_to_string(&report).unwrap_or_default();
         if text.contains("struck") { Ok(()) } else { Err(text) }
     });
-    stage.struck(finisher(stage, &run), &format!("{}:kill-behind", at(last)));
+    stage.struck(finisher(stage, &run), &format!("{}:kill-behind", at(last)), true);
     let published = fs::read_to_string(run.directory().join("terminal.json"));
     let published: serde_json::Value =
         serde_json::from_str(&published.expect("the second has published")).expect("it is JSON");
@@ -214,110 +298,6 @@ fn everything_killed(stage: &Stage, seed: &str) -> Option<Duration> {
     call.finish().ok();
     stage.settle(seed, &before, None);
     None
-}
-
-const MEMORY: &str = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
-
-fn can_limit(_: &Stage) -> Result<(), String> {
-    let writable = rustix::fs::access(MEMORY, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable { Ok(()) } else { Err("no memory controller that may be written to".to_owned()) }
-}
-
-/// A control group of the test's own, gone with its value.
-struct Group(std::path::PathBuf);
-
-impl Group {
-    fn new(controller: &str) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("lattice-campaign-{}-{number}", std::process::id());
-        let path = std::path::Path::new("/sys/fs/cgroup").join(controller).join(name);
-        fs::create_dir(&path).expect("a control group can be made");
-        Self(path)
-    }
-
-    fn set(&self, file: &str, value: &str) {
-        fs::write(self.0.join(file), value).expect("a control group takes its settings");
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let frozen = self.0.join("freezer.state");
-        if frozen.exists() {
-            drop(fs::write(frozen, "THAWED"));
-        }
-        // The kernel lets a group go when its last process has gone.
-        drop(std::panic::catch_unwind(|| {
-            eventually("the group is empty", SOON, || {
-                fs::remove_dir(&self.0).map_err(|error| error.to_string())
-            });
-        }));
-    }
-}
-
-fn out_of_memory(stage: &Stage, seed: &str) -> Option<Duration> {
-    let group = Group::new("memory");
-    group.set("memory.limit_in_bytes", "150M");
-    let sandbox = &stage.sandbox;
-    let greedy = command(sandbox, &["allocate=400", "exit=3"]);
-    sandbox.worker("Greedy", json!({"command": greedy, "worktree": true}));
-    let before = stage.runs();
-    let procs = group.0.join("cgroup.procs").display().to_string();
-    let script = format!("echo $$ > {procs} && exec lattice worker run Greedy LAT-1");
-    sandbox.program(["bash", "-c", &script]).run().ok();
-    let settled = stage.settle(seed, &before, None);
-    let end = settled.end.expect("it had begun");
-    assert_eq!(end["data"]["reason"], "oom_killed", "{seed}: {end}");
-    assert_eq!(end["data"]["ended_by"], "shim", "{seed}: {end}");
-    None
-}
-
-fn stopped_engine(stage: &Stage, seed: &str) -> Option<Duration> {
-    let before = stage.runs();
-    let (main, _, _) = working(stage);
-    main.signal(Signal::STOP);
-    stage.sandbox.lattice(["worker", "stop", "--all"]).run().ok();
-    let settled = stage.settle(seed, &before, None);
-    let end = settled.end.expect("it had begun");
-    assert_eq!(end["data"]["reason"], "stopped", "{seed}: {end}");
-    None
-}
-
-fn can_freeze(_: &Stage) -> Result<(), String> {
-    let path = "/sys/fs/cgroup/freezer/cgroup.procs";
-    let writable = rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    if writable {
-        Ok(())
-    } else {
-        Err("no freezer of control groups v1 that may be used".to_owned())
-    }
-}
-
-/// A frozen process does not even die of SIGKILL, like one in uninterruptible sleep.
-fn frozen(stage: &Stage, seed: &str) -> Option<Duration> {
-    let before = stage.runs();
-    let (main, _, _) = working(stage);
-    let group = Group::new("freezer");
-    group.set("cgroup.procs", &main.pid.to_string());
-    group.set("freezer.state", "FROZEN");
-    let begin = Instant::now();
-    stage.sandbox.lattice(["worker", "stop", "--now", "--all"]).start().finish_within(6 * SOON);
-    let end = eventually("the record", 4 * SOON, || {
-        let runs = stage.runs();
-        let new = runs.into_iter().find(|(run, _)| !before.contains_key(run));
-        new.and_then(|(_, (_, mut ends))| ends.pop()).ok_or_else(|| "no end yet".to_owned())
-    });
-    let time = begin.elapsed();
-    let data = &end["data"];
-    assert_eq!(data["survivors"], json!([main.pid]), "{seed}: {end}");
-    let kept = data["kept_worktree"].as_str().unwrap_or_else(|| panic!("{seed}: {end}"));
-    assert!(std::path::Path::new(kept).join("precious").exists(), "{seed}: {end}");
-    assert!(time < Duration::from_secs(75), "{seed}: after {time:?}");
-    drop(group);
-    main.wait_dead(SOON);
-    stage.remove_kept(&end);
-    Some(time)
 }
 
 fn maintenance(stage: &Stage, seed: &str) -> Option<Duration> {

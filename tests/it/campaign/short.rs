@@ -1,10 +1,11 @@
 //! The campaign's short forms, in the ordinary tests.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::soak::{Size, soak};
 use super::stage::{Stage, traces};
-use super::{scenarios, strikes, trees};
+use super::{controls, cover, power, scenarios, strikes, trees};
 use crate::harness::binaries;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::skipped;
@@ -34,7 +35,7 @@ fn strikes_at_chosen_calls() {
     let chosen = [
         "Work -",
         "Work gate:recvfrom:1:EINTR",
-        "Work gate:fcntl:1:EMFILE",
+        "Work gate:dupfd:1:EMFILE",
         "Work shim:fsync:1:EIO",
         "Work shim:write:9:short",
         "Work shim:link:1:kill-all",
@@ -53,7 +54,37 @@ fn a_second_ender_beside_the_first() {
         return skipped("a_second_ender_beside_the_first", &why);
     }
     scenarios::trial(&stage, "scene two-enders 0");
+    scenarios::trial(&stage, "scene two-savers 0");
+    scenarios::trial(&stage, "scene two-savers 1");
     scenarios::trial(&stage, "scene second-ender 0");
+}
+
+#[test]
+fn kills_between_the_steps_of_an_end() {
+    let stage = Stage::new();
+    if let Err(why) = traces(&stage.sandbox) {
+        return skipped("kills_between_the_steps_of_an_end", &why);
+    }
+    scenarios::trial(&stage, "scene unpublished 0");
+    scenarios::trial(&stage, "scene trash 0");
+}
+
+/// `supervision.md` has thirty; a row of the table begins with the numbers of those that it is.
+#[test]
+fn every_scenario_has_a_row() {
+    let strikes = strikes::all();
+    let mut names: Vec<String> = strikes.iter().map(strikes::Series::title).collect();
+    names.extend(scenarios::SCENARIOS.map(|it| it.name.to_owned()));
+    names.extend(cover::COVERED.map(|(name, _)| name.to_owned()));
+    names.extend(cover::SKIPPED.map(|(name, _)| name.to_owned()));
+    names.push(power::NAME.to_owned());
+    names.push(controls::row("").name);
+    names.push(Size { tasks: 1, time: Duration::ZERO }.title());
+    let numbers: BTreeSet<u32> = names
+        .iter()
+        .flat_map(|name| name.split(' ').map_while(|word| word.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    assert!(numbers.iter().copied().eq(1..=30), "{numbers:?}");
 }
 
 /// Nobody is given binaries that make mistakes on purpose.

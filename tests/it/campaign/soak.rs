@@ -23,6 +23,12 @@ pub struct Size {
     pub time: Duration,
 }
 
+impl Size {
+    pub fn title(self) -> String {
+        format!("30 a soak of {} tasks for {} s", self.tasks, self.time.as_secs())
+    }
+}
+
 /// Answers how many runs were started, and how many processes were killed.
 pub fn soak(size: Size, seed: u64) -> (usize, usize) {
     let stage = Stage::new();
@@ -109,8 +115,7 @@ fn settled(stage: &Stage, sandbox: &Sandbox, tasks: &[String]) -> usize {
 }
 
 pub fn row(size: Size, seed: u64) -> Row {
-    let mut row =
-        Row::new(format!("30 a soak of {} tasks for {} s", size.tasks, size.time.as_secs()));
+    let mut row = Row::new(size.title());
     let tried = std::panic::catch_unwind(|| soak(size, seed));
     match tried {
         Ok((runs, killed)) => {

@@ -4,19 +4,20 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::binaries;
 use crate::harness::call::{Call, Finished, Running};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::socket::Peer;
+use crate::harness::waiting::SOON;
 
 /// The workers: their supervisors are left alone, or killed by the engine, one of them or both. Each leaves daemons.
 pub const WORKERS: [(&str, &[&str]); 5] = [
     ("Work", &["exit=3"]),
     ("NoShim", &["connect=main", "kill-parent=KILL", "wait"]),
     ("NoWarden", &["kill-grandparent=KILL", "exit=3"]),
-    ("Lost", &["connect=main", "kill-grandparent=KILL", "kill-parent=KILL", "wait"]),
+    ("Lost", &["connect=main", "wait", "kill-grandparent=KILL", "kill-parent=KILL", "wait"]),
     ("Wait", &["connect=main", "wait"]),
 ];
 
@@ -59,11 +60,12 @@ impl Stage {
     }
 
     /// Makes a call under the tracer and waits for all that it has started.
-    pub fn struck(&self, call: Call, strikes: &str) -> (Finished, Report) {
+    pub fn struck(&self, call: Call, strikes: &str, judges: bool) -> (Finished, Report) {
         let path = self.report();
-        let striker = binaries::fake("striker");
-        let report = path.display().to_string();
-        let finished = call.through([striker, report, strikes.to_owned()]).run();
+        let words = [binaries::fake("striker")].into_iter();
+        let words = words.chain(judges.then(|| "--judge".to_owned()));
+        let words = words.chain([path.display().to_string(), strikes.to_owned()]);
+        let finished = call.through(words).run();
         (finished, Report::read(&path))
     }
 
@@ -82,6 +84,15 @@ impl Stage {
             assert!(!canary.is_dead(), "{context}: a bystander was killed");
         }
     }
+}
+
+/// A run whose engine kills both of its supervisors, and dies with the shim.
+pub fn lose(stage: &Stage) -> Value {
+    let answer = stage.start("Lost").run().ok().data();
+    let main = stage.sandbox.socket.peer("main");
+    main.tell("go");
+    main.wait_dead(SOON);
+    answer
 }
 
 /// Work that must not be lost, a mark that it was begun, and then the steps.
@@ -115,10 +126,26 @@ pub fn traces(sandbox: &Sandbox) -> Result<(), String> {
     }
 }
 
+/// One call of one process, as the tracer has seen it.
+#[derive(Clone)]
+pub struct SystemCall {
+    pub role: String,
+    pub name: String,
+    /// From 1, among those of this name in all processes of the role.
+    pub ordinal: usize,
+    /// The bytes that it is asked for, if it may return fewer.
+    pub length: u64,
+    /// It would be refused rather than wait.
+    pub would_block: bool,
+    /// One of the two supervisors had ended.
+    pub alone: bool,
+}
+
 /// What the tracer has written.
+#[derive(Default)]
 pub struct Report {
-    /// Role, call and ordinal of each system call; only without a strike.
-    pub calls: Vec<(String, String, usize)>,
+    /// Only without a strike.
+    pub calls: Vec<SystemCall>,
     /// The moment of the first strike.
     pub struck: Option<SystemTime>,
     /// Signals that were sent to what was not the sender's own.
@@ -128,14 +155,21 @@ pub struct Report {
 impl Report {
     fn read(path: &std::path::Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let mut report = Self { calls: Vec::new(), struck: None, strays: Vec::new() };
+        let (mut report, mut alone) = (Self::default(), false);
         for line in text.lines() {
             let words: Vec<_> = line.split(' ').collect();
             match words[..] {
-                ["call", role, call, ordinal] => {
-                    let ordinal = ordinal.parse().expect("an ordinal is a number");
-                    report.calls.push((role.to_owned(), call.to_owned(), ordinal));
+                ["call", role, name, ordinal, length, would_block] => {
+                    report.calls.push(SystemCall {
+                        role: role.to_owned(),
+                        name: name.to_owned(),
+                        ordinal: ordinal.parse().expect("an ordinal is a number"),
+                        length: length.parse().expect("a length is a number"),
+                        would_block: would_block == "true",
+                        alone,
+                    })
                 }
+                ["ended", "shim" | "warden", ..] => alone = true,
                 ["struck", _, _, nanoseconds] => {
                     let since = Duration::from_nanos(nanoseconds.parse().expect("a time"));
                     report.struck.get_or_insert(SystemTime::UNIX_EPOCH + since);

@@ -1,200 +1,163 @@
 //! One process struck at one system call: killed, alone or with all others, refused by the system, or cut short.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use super::pool::{self, Limits};
+use super::errors::FAULTS;
+use super::moments::{self, acts, fits};
+use super::pool::{self, Limits, Tried};
 use super::seeds::Random;
-use super::stage::{Stage, traces};
+use super::stage::{Stage, SystemCall, lose, traces};
 use super::table::Row;
-
-/// Calls that change the world, or hand something over to another process. Between two of them a kill at one call
-/// is like a kill at any other.
-const ACTS: &str = "open openat openat2 mkdir mkdirat rename renameat renameat2 link linkat unlink unlinkat rmdir \
-                    fsync fdatasync flock write pwrite64 ftruncate fallocate clone clone3 vfork fork execve sendto \
-                    sendmsg recvfrom recvmsg read exit_group kill pidfd_send_signal wait4 waitid splice poll \
-                    socketpair pipe2 dup dup2 dup3 prctl setsid setpgid fchmod symlink copy_file_range utimensat";
-
-/// The errors, and the calls that can return them.
-const ERRORS: [(&str, &str); 8] = [
-    (
-        "ENOSPC",
-        "openat mkdir write pwrite64 fsync fdatasync rename renameat2 link linkat fallocate ftruncate splice",
-    ),
-    (
-        "EIO",
-        "openat read write pwrite64 fsync fdatasync rename renameat2 link linkat unlink unlinkat rmdir getdents64 statx \
-         fallocate ftruncate splice readlink",
-    ),
-    ("EMFILE", "openat openat2 socketpair pipe2 dup fcntl pidfd_open"),
-    ("EAGAIN", "clone clone3 vfork fork"),
-    ("ENOMEM", "openat mmap brk clone clone3 vfork execve poll statx"),
-    ("EACCES", "openat mkdir rename renameat2 link linkat unlink unlinkat rmdir execve statx"),
-    (
-        "EINTR",
-        "openat read write poll flock wait4 waitid splice recvfrom recvmsg sendto sendmsg fallocate",
-    ),
-    ("short", "write pwrite64 sendto splice read copy_file_range"),
-];
 
 /// A series of strikes.
 #[derive(Clone, Copy)]
 pub struct Series {
-    pub name: &'static str,
-    worker: &'static str,
-    /// Roles that are struck; each also while its child is not yet another program.
-    roles: &'static [&'static str],
+    name: &'static str,
+    /// Workers, and the roles that are struck in a run of theirs; each also while its child is not yet another program.
+    on: On,
     fault: &'static str,
+    /// How many a sample has.
     quick: usize,
-    full: usize,
 }
+
+type On = &'static [(&'static str, &'static [&'static str])];
 
 const EVERYBODY: &[&str] = &["cli", "stage0", "warden", "shim", "gate", "helper"];
+const REAPERS: &[&str] = &["cli", "finish", "gate", "helper"];
 
-pub const KILLS: [Series; 7] = [
-    series("5 8 SIGKILL of the CLI", "Work", &["cli"], "kill", 14, 160),
-    series("5 SIGKILL of the shim", "Work", &["shim"], "kill", 24, 300),
-    series("6 SIGKILL of the warden", "Work", &["stage0", "warden"], "kill", 12, 100),
-    series("5 SIGKILL of gate and helpers", "Work", &["gate", "helper"], "kill", 8, 60),
-    series("5 SIGKILL of the warden that finishes", "NoShim", &["warden"], "kill", 16, 200),
-    series("7 SIGKILL of the last shim", "NoWarden", &["shim"], "kill", 16, 200),
-    series("7 13 SIGKILL of all at once", "Work", EVERYBODY, "kill-all", 24, 300),
+pub const KILLS: [Series; 8] = [
+    kill("5 8 SIGKILL of the CLI", &[("Work", &["cli"])], 14),
+    kill("5 SIGKILL of the shim", &[("Work", &["shim"])], 24),
+    kill("6 SIGKILL of the warden", &[("Work", &["stage0", "warden"])], 12),
+    kill("5 SIGKILL of gate and helpers", &[("Work", &["gate", "helper"])], 8),
+    kill("5 SIGKILL of the warden that finishes", &[("NoShim", &["warden"])], 16),
+    kill("7 SIGKILL of the last shim", &[("NoWarden", &["shim"])], 16),
+    Series { fault: "kill-all", ..kill("7 13 SIGKILL of all at once", &[("Work", EVERYBODY)], 24) },
+    kill("9 SIGKILL of the reaper, then three", &[("Lost", REAPERS)], 16),
 ];
 
-const fn series(
-    name: &'static str,
-    worker: &'static str,
-    roles: &'static [&'static str],
-    fault: &'static str,
-    quick: usize,
-    full: usize,
-) -> Series {
-    Series { name, worker, roles, fault, quick, full }
+/// Each error, for everybody who can come across it: in a run, in the end by a warden or by a reaper.
+const REFUSED: On = &[("Work", EVERYBODY), ("NoShim", &["warden"]), ("Lost", REAPERS)];
+
+const fn kill(name: &'static str, on: On, quick: usize) -> Series {
+    Series { name, on, fault: "kill", quick }
 }
 
-/// A refusal for each error, to everybody, once and for a while.
-pub fn refusals() -> Vec<Series> {
-    ERRORS.iter().map(|(error, _)| series(error, "Work", EVERYBODY, error, 8, 80)).collect()
+pub fn all() -> Vec<Series> {
+    let refusals = FAULTS.map(|fault| Series { name: fault, on: REFUSED, fault, quick: 8 });
+    KILLS.into_iter().chain(refusals).collect()
 }
 
-pub const REAPER: Series =
-    series("9 SIGKILL of the reaper, then three", "Lost", &["cli", "finish"], "kill", 16, 160);
+/// A row for each series, and one for its kills between two calls that act. All trials are shuffled together, so that a
+/// lack of time takes from each; those kills come last, because another one stands for each of them.
+pub fn rows(series: &[Series], is_full: bool, seed: u64, limits: Limits) -> Vec<Row> {
+    let stage = Stage::new();
+    if let Err(why) = traces(&stage.sandbox) {
+        return series.iter().map(|series| Row::skipped(series.title(), why.clone())).collect();
+    }
+    let mut random = Random::new(seed);
+    let mut rows = Vec::new();
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    let mut add = |title: String, seeds: Vec<String>, to: &mut Vec<(usize, String)>| {
+        if !seeds.is_empty() {
+            to.extend(seeds.into_iter().map(|seed| (rows.len(), seed)));
+            rows.push(Row::new(title));
+        }
+    };
+    for series in series {
+        let (chosen, between) = series.seeds(&stage, is_full, &mut random);
+        add(series.title(), chosen, &mut first);
+        add(format!("{}, between two acts", series.title()), between, &mut last);
+    }
+    drop(stage);
+    random.shuffle(&mut first);
+    random.shuffle(&mut last);
+    println!("{} strikes, and {} between two acts", first.len(), last.len());
+    first.append(&mut last);
+    pool::all(&mut rows, &first, limits, Stage::new, trial);
+    rows
+}
+
+/// So many of each series.
+pub fn sampled(series: &[Series], count: usize, stage: &Stage, random: &mut Random) -> Vec<String> {
+    let series = series.iter().map(|series| Series { quick: count, ..*series });
+    series.flat_map(|series| series.seeds(stage, false, random).0).collect()
+}
 
 impl Series {
-    pub fn row(&self, is_full: bool, seed: u64, limits: Limits) -> Row {
-        let stage = Stage::new();
-        if let Err(why) = traces(&stage.sandbox) {
-            return Row::skipped(self.title(), why);
-        }
-        let mut row = Row::new(self.title());
-        let seeds = self.seeds(&stage, if is_full { self.full } else { self.quick }, seed);
-        drop(stage);
-        pool::each(&mut row, &seeds, limits, Stage::new, trial);
-        row
-    }
-
-    fn title(&self) -> String {
-        if ERRORS.iter().any(|(error, _)| *error == self.fault) {
-            let what = if self.fault == "short" { "short reads and writes" } else { self.fault };
-            format!("18 19 20 {what}, of everybody")
-        } else {
-            self.name.to_owned()
+    pub fn title(&self) -> String {
+        match self.fault {
+            "kill" | "kill-all" => self.name.to_owned(),
+            "short" => "18 19 20 short reads and writes, of everybody".to_owned(),
+            error => format!("18 19 20 {error}, of everybody"),
         }
     }
 
-    /// The moments of a run that nobody strikes, chosen at random so that every call and role has its share.
-    pub fn seeds(&self, stage: &Stage, count: usize, seed: u64) -> Vec<String> {
-        let calls = calls(stage, self.worker);
-        let wanted =
-            ERRORS.iter().find(|(error, _)| *error == self.fault).map_or(ACTS, |(_, on)| on);
-        let mut groups: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
-        for (role, call, ordinal) in calls {
-            let is_role = self.roles.contains(&role.trim_end_matches('\''));
-            if is_role && wanted.split_whitespace().any(|name| name == call) {
-                groups.entry((role, call)).or_default().push(ordinal);
+    /// A sample; or every moment, and apart from them the kills at calls that act on nothing outside of their process.
+    fn seeds(
+        &self,
+        stage: &Stage,
+        is_full: bool,
+        random: &mut Random,
+    ) -> (Vec<String>, Vec<String>) {
+        let (mut chosen, mut between) = (Vec::new(), Vec::new());
+        for (worker, roles) in self.on {
+            let is_struck = |call: &SystemCall| {
+                let is_role = roles.contains(&call.role.trim_end_matches('\''));
+                // Before the other supervisor's death this run is like one of `Work`.
+                let is_new = call.alone || !["NoShim", "NoWarden"].contains(worker);
+                is_role && is_new && fits(call, self.fault)
+            };
+            for call in moments::of(stage, worker).into_iter().filter(is_struck) {
+                let while_ = if self.lasts(&call, random) { "*6" } else { "" };
+                let SystemCall { role, name, ordinal, .. } = &call;
+                let fault = self.fault;
+                let seed = format!("strike {worker} {role}:{name}:{ordinal}:{fault}{while_}");
+                if !fault.starts_with("kill") || acts(&call) {
+                    chosen.push((seed, call));
+                } else if fault == "kill" {
+                    between.push(seed);
+                }
             }
         }
-        let mut random = Random::new(seed);
-        let mut moments = Vec::new();
-        for ((role, call), mut ordinals) in groups {
-            random.shuffle(&mut ordinals);
-            // The n-th of each group comes n-th, so that a short list has something of everything.
-            let place = |n: usize| (n, role.clone(), call.clone());
-            moments.extend(ordinals.into_iter().enumerate().map(|(n, at)| (place(n), at)));
+        if is_full {
+            (chosen.into_iter().map(|(seed, _)| seed).collect(), between)
+        } else {
+            (moments::sample(chosen, self.quick, random), Vec::new())
         }
-        random.shuffle(&mut moments);
-        // The rare moments first, up to half of the list; then the crowd.
-        let (mut rare, mut crowd): (Vec<_>, Vec<_>) =
-            moments.into_iter().partition(|((n, ..), _)| *n < 2);
-        let at_least = count - count.min(rare.len()).min(count / 2);
-        let many = crowd.len().min(at_least);
-        crowd.truncate(many);
-        rare.truncate(count - many);
-        let mut chosen: Vec<_> = rare.into_iter().chain(crowd).collect();
-        random.shuffle(&mut chosen);
-        let mut seed = |((_, role, call), ordinal): ((usize, String, String), usize)| {
-            let many = self.lasts() && (call == "socketpair" || random.below(3) == 0);
-            let while_ = if many { "*6" } else { "" };
-            format!("strike {} {role}:{call}:{ordinal}:{}{while_}", self.worker, self.fault)
-        };
-        chosen.into_iter().map(&mut seed).collect()
     }
 
-    fn lasts(&self) -> bool {
-        ["ENOSPC", "EIO", "EMFILE"].contains(&self.fault)
+    /// What a process meets once it may meet again: one in three goes on for six calls.
+    fn lasts(&self, call: &SystemCall, random: &mut Random) -> bool {
+        let can = ["ENOSPC", "EIO", "EMFILE"].contains(&self.fault);
+        can && (call.name == "socketpair" || random.below(3) == 0)
     }
 }
 
-/// Role, system call and ordinal of everything that is done in a run, or in the reaping of one.
-type Calls = Vec<(String, String, usize)>;
-
-/// Those of a run of this worker that nobody strikes: looked at once.
-fn calls(stage: &Stage, worker: &str) -> Calls {
-    static KNOWN: Mutex<BTreeMap<String, Calls>> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let calls = known.entry(worker.to_owned()).or_insert_with(|| {
-        if worker == "Lost" { reap_calls(stage) } else { run_calls(stage, worker) }
-    });
-    calls.clone()
+/// `strike WORKER STRIKE`. A moment that this run does not come to is tried again.
+pub fn trial(stage: &Stage, seed: &str) -> Tried {
+    let mut tried = strike(stage, seed);
+    for _ in 0..2 {
+        if tried.missed {
+            tried = strike(stage, seed);
+        }
+    }
+    tried
 }
 
-fn run_calls(stage: &Stage, worker: &str) -> Calls {
-    let before = stage.runs();
-    let (finished, report) = stage.struck(stage.start(worker), "-");
-    finished.ok();
-    stage.settle("a run that nobody strikes", &before, None);
-    report.calls
-}
-
-fn lose(stage: &Stage) {
-    stage.start("Lost").run().ok();
-    // The engine kills both of its supervisors, and dies with the shim.
-    stage.sandbox.socket.peer("main").wait_dead(crate::harness::waiting::SOON);
-}
-
-fn reap_calls(stage: &Stage) -> Calls {
-    let before = stage.runs();
-    lose(stage);
-    let (finished, report) = stage.struck(stage.sandbox.lattice(["worker", "reap"]), "-");
-    finished.ok();
-    stage.settle("a reap that nobody strikes", &before, None);
-    report.calls
-}
-
-/// `strike WORKER STRIKE`.
-pub fn trial(stage: &Stage, seed: &str) -> Option<Duration> {
+fn strike(stage: &Stage, seed: &str) -> Tried {
     let words: Vec<_> = seed.split(' ').collect();
     let [_, worker, strike] = words[..] else { panic!("no seed of a strike: {seed}") };
+    // To look at every signal costs as much as the run: at those of one trial in eight.
+    let judges =
+        strike.split(':').nth(2).is_some_and(|at| at.parse().is_ok_and(|n: usize| n % 8 == 1));
     let before = stage.runs();
     let struck = if worker == "Lost" {
         lose(stage);
-        let (_, report) = stage.struck(stage.sandbox.lattice(["worker", "reap"]), strike);
+        let (_, report) = stage.struck(stage.sandbox.lattice(["worker", "reap"]), strike, judges);
         let calls = [0; 3].map(|_| stage.sandbox.lattice(["worker", "reap"]).start());
         calls.into_iter().for_each(|call| drop(call.finish().ok()));
         report
     } else {
-        let (finished, report) = stage.struck(stage.start(worker), strike);
+        let (finished, report) = stage.struck(stage.start(worker), strike, judges);
         let code = finished.code.unwrap_or_default();
         assert!(code != 70 && code != 101, "{seed}: a bug: {finished}");
         report
@@ -204,5 +167,6 @@ pub fn trial(stage: &Stage, seed: &str) -> Option<Duration> {
     if let Some(end) = &settled.end {
         stage.remove_kept(end);
     }
-    settled.time.filter(|_| struck.struck.is_some())
+    let missed = struck.struck.is_none() && strike != "-";
+    Tried { time: settled.time.filter(|_| struck.struck.is_some()), missed }
 }

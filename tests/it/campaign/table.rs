@@ -7,9 +7,14 @@ use std::time::Duration;
 pub struct Row {
     pub name: String,
     pub trials: usize,
+    /// Planned: more than were tried, if there was not the time.
+    pub moments: usize,
+    /// Trials whose moment never came.
+    pub missed: usize,
     /// Seeds of the trials after which something was wrong.
     pub failures: Vec<String>,
     pub skipped: Option<String>,
+    pub note: Option<String>,
     /// From the fault to the record.
     pub times: Vec<Duration>,
 }
@@ -34,6 +39,10 @@ impl Row {
             time.map_or("-".to_owned(), |time| format!("{:.2} s", time.as_secs_f64()))
         };
         let worst = self.times.iter().max().copied();
+        let left = self.moments.saturating_sub(self.trials);
+        let mut notes: Vec<_> = self.skipped.iter().chain(&self.note).cloned().collect();
+        notes.extend((left > 0).then(|| format!("{left} not tried: no time")));
+        notes.extend((self.missed > 0).then(|| format!("{} moments that never came", self.missed)));
         format!(
             "| {} | {} | {} | {} | {} | {} |",
             self.name,
@@ -41,13 +50,13 @@ impl Row {
             self.failures.len(),
             time(self.median()),
             time(worst),
-            self.skipped.as_deref().unwrap_or("")
+            notes.join("; ")
         )
     }
 }
 
 pub fn print(rows: &[Row]) {
-    println!("\n| scenario | trials | violations | median time to record | worst | skipped |");
+    println!("\n| scenario | trials | violations | median time to record | worst | notes |");
     println!("| --- | ---: | ---: | ---: | ---: | --- |");
     for row in rows {
         println!("{}", row.line());

@@ -1,0 +1,90 @@
+//! The system calls of a run that nobody strikes: the moments at which one can be struck.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::errors::can_return;
+use super::seeds::Random;
+use super::stage::{Stage, SystemCall, lose};
+
+/// Calls that change the world, or hand something over to another process, or take it. A kill as one of them begins is
+/// like one at any call since the one before it: what else a process does is its own, and dies with it.
+const ACTS: &str = "open openat openat2 close mkdir mkdirat rename renameat renameat2 link linkat unlink unlinkat rmdir \
+                    fsync fdatasync syncfs flock write pwrite64 ftruncate fallocate clone clone3 vfork fork execve sendto \
+                    sendmsg recvfrom recvmsg read exit exit_group kill pidfd_send_signal wait4 waitid splice poll ppoll \
+                    socketpair pipe2 dup dupfd dup2 dup3 prctl setsid setpgid chmod fchmod fchmodat chown fchown \
+                    symlink symlinkat copy_file_range utimensat alarm umask";
+
+/// One run is not quite like the next: what one of so many shows is a moment.
+const LOOKS: usize = 2;
+
+/// Those of a run of this worker, or of its reaping; looked at once.
+pub fn of(stage: &Stage, worker: &str) -> Vec<SystemCall> {
+    static KNOWN: Mutex<BTreeMap<String, Vec<SystemCall>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.entry(worker.to_owned()).or_insert_with(|| union(stage, worker)).clone()
+}
+
+fn union(stage: &Stage, worker: &str) -> Vec<SystemCall> {
+    let mut all: BTreeMap<_, SystemCall> = BTreeMap::new();
+    for _ in 0..LOOKS {
+        for call in look(stage, worker) {
+            let moment = (call.role.clone(), call.name.clone(), call.ordinal);
+            let known = all.entry(moment).or_insert_with(|| call.clone());
+            known.length = known.length.max(call.length);
+            known.alone |= call.alone;
+        }
+    }
+    all.into_values().collect()
+}
+
+fn look(stage: &Stage, worker: &str) -> Vec<SystemCall> {
+    let before = stage.runs();
+    let call = if worker == "Lost" {
+        lose(stage);
+        stage.sandbox.lattice(["worker", "reap"])
+    } else {
+        stage.start(worker)
+    };
+    let (finished, report) = stage.struck(call, "-", false);
+    finished.ok();
+    stage.settle("a run that nobody strikes", &before, None);
+    report.calls
+}
+
+/// Whether this fault can strike that call.
+pub fn fits(call: &SystemCall, fault: &str) -> bool {
+    match fault {
+        "kill" | "kill-all" => true,
+        "EAGAIN" => call.would_block && can_return(&call.name, fault),
+        "short" => call.length > 1 && can_return(&call.name, fault),
+        error => can_return(&call.name, error),
+    }
+}
+
+pub fn acts(call: &SystemCall) -> bool {
+    ACTS.split_whitespace().any(|name| name == call.name)
+}
+
+/// So many, chosen at random so that every call and role has its share: the rare ones up to half of the list, then
+/// the crowd.
+pub fn sample(all: Vec<(String, SystemCall)>, count: usize, random: &mut Random) -> Vec<String> {
+    let mut groups: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (seed, call) in all {
+        groups.entry((call.role, call.name)).or_default().push(seed);
+    }
+    let (mut rare, mut crowd) = (Vec::new(), Vec::new());
+    for mut seeds in groups.into_values() {
+        random.shuffle(&mut seeds);
+        crowd.extend(seeds.split_off(seeds.len().min(2)));
+        rare.extend(seeds);
+    }
+    random.shuffle(&mut rare);
+    random.shuffle(&mut crowd);
+    let at_least = count - count.min(rare.len()).min(count / 2);
+    crowd.truncate(at_least);
+    rare.truncate(count - crowd.len());
+    rare.append(&mut crowd);
+    random.shuffle(&mut rare);
+    rare
+}

@@ -2,6 +2,7 @@
 //! event is recorded.
 
 use std::ffi::OsString;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -126,10 +127,7 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     drop(stage0.try_wait());
     // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
     let undisturbed = undisturbed()?;
-    let decided = record(ctx, &run, &checked, &mut channel);
-    if decided.is_err() {
-        call_off(&mut channel);
-    }
+    let decided = record(ctx, &run, &checked, channel);
     drop(undisturbed);
     decided?;
     checked.notes.extend(waits_for.as_ref().map(|full| format!("{full}; it waits for one to end")));
@@ -210,21 +208,35 @@ fn give_up(ctx: &Context, run: &RunId, mut channel: Channel, failure: Failure) -
     failure
 }
 
-/// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us.
-fn record(ctx: &Context, run: &RunDir, checked: &Checked, channel: &mut Channel) -> Result<()> {
+/// The last word before the start is durable; behind it the supervisor goes on whatever becomes of us, and is never
+/// told to call off what is in the log.
+fn record(ctx: &Context, run: &RunDir, checked: &Checked, mut channel: Channel) -> Result<()> {
     let Checked { spec, once, .. } = checked;
-    if channel.receive()? == Received::Closed {
-        return Err(mute("died before the run was recorded"));
+    let recorded = match channel.receive() {
+        Ok(Received::Closed) => Err(mute("died before the run was recorded")),
+        Ok(_) => record_start(ctx, run, spec, *once),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(failure) = recorded {
+        call_off(&mut channel);
+        return Err(failure);
     }
-    record_start(ctx, run, spec, *once)?;
-    if channel.send(GO).is_ok() {
-        return Ok(());
+    let told = channel.send(GO);
+    drop(channel);
+    match told {
+        Err(error) if is_gone(&error) => {}
+        // Where the word could not be sent, the end of the channel makes it look for the start in the log.
+        _ => return Ok(()),
     }
     // It has begun, and whoever comes next ends it: so do we.
     reap::one(ctx, &spec.run_id, READY_WITHIN);
     let message = format!("the supervisor died when {} had just been recorded", spec.run_id);
     Err(Failure::new(Code::SpawnError, message)
         .hint(format!("its end is in `lattice worker show {}`", spec.run_id)))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 /// From here on it is a run. Refused, with nothing written, if it may not start now.

@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 
 use super::layout::Layout;
-use super::scan;
 use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED, TASK_UNARCHIVED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
@@ -99,8 +98,14 @@ pub fn belongs_in_archive(place: Place, events: &[Event]) -> bool {
     }
 }
 
+/// The bytes of a log, read until nothing comes: where a read gave less, because of an error behind it or on FUSE, the
+/// history does not end, and who took it for its end would write what is there already.
+pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    fs_err::read(path)
+}
+
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match scan::read(path) {
+    match whole(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
@@ -108,7 +113,7 @@ fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Reads a log. Lines that are no JSON object are skipped.
 pub fn read(path: &Path) -> io::Result<Vec<Event>> {
-    Ok(events(&scan::read(path)?))
+    Ok(events(&whole(path)?))
 }
 
 /// The events among the lines.

@@ -38,6 +38,8 @@ fn strikes_at_chosen_calls() {
         "Work gate:dupfd:1:EMFILE",
         "Work shim:fsync:1:EIO",
         "Work shim:write:9:short",
+        "Work shim:pread64:3:short",
+        "Work cli:sendmsg:1:ENOMEM",
         "Work shim:link:1:kill-all",
         "NoWarden shim:rename:2:kill",
         "Lost finish:flock:1:kill",

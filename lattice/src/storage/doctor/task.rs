@@ -95,7 +95,7 @@ fn read(layout: &Layout, task: &TaskId) -> Result<Logs, String> {
     let place = log::locate(layout, task).map_err(|failure| failure.to_string())?;
     let mut contents = Vec::new();
     for path in [layout.log(task), layout.archived_log(task)] {
-        match scan::read(&path) {
+        match log::whole(&path) {
             Ok(content) => contents.push((path, content)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.to_string()),

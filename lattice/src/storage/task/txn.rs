@@ -187,7 +187,7 @@ pub(in crate::storage) fn open_log(layout: &Layout, path: &Path) -> Result<(File
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
     repair_tail(&mut file, &layout.torn_tails())?;
-    let content = scan::read(path)?;
+    let content = log::whole(path)?;
     Ok((file, content))
 }
 

@@ -182,9 +182,17 @@ fn last_shim(stage: &Stage) -> (Vec<SystemCall>, usize) {
     let before = stage.runs();
     let calls = stage.struck(stage.start("NoWarden"), "-", false).1.calls;
     stage.settle("a shim that nobody strikes", &before, None);
-    let linked = |call: &SystemCall| call.role == "shim" && call.name.starts_with("link");
-    let at = calls.iter().rposition(linked).expect("an end is linked");
+    let at = publication(&calls);
     (calls, at)
+}
+
+/// Where the record gets its name. The first rename claims the reserve; a second one before any link would be the
+/// mistake that replaces.
+fn publication(calls: &[SystemCall]) -> usize {
+    let linked = |call: &SystemCall| call.name == "link" || call.name == "linkat";
+    let renamed = |call: &SystemCall| call.name == "rename" && call.ordinal == 2;
+    let at = calls.iter().rposition(linked).or_else(|| calls.iter().position(renamed));
+    at.expect("a record is published")
 }
 
 fn moment(call: &SystemCall) -> String {
@@ -228,13 +236,7 @@ fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
     let calls =
         stage.struck(finisher(stage, &stage.sandbox.run_of(&lose(stage))), "-", false).1.calls;
     stage.settle(seed, &before, None);
-    let at = |last: Option<usize>| {
-        moment(last.and_then(|last| calls.get(last)).expect("an end is linked"))
-    };
-    let linked = |call: &SystemCall| call.name == "link" || call.name == "linkat";
-    // The first rename claims the reserve; a second one before any link is the mistake that replaces.
-    let renamed = |call: &SystemCall| call.name == "rename" && call.ordinal == 2;
-    let last = calls.iter().rposition(linked).or_else(|| calls.iter().position(renamed));
+    let at = moment(&calls[publication(&calls)]);
 
     let before = stage.runs();
     let answer = lose(stage);
@@ -242,13 +244,13 @@ fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
     let report = stage.sandbox.base.join("held");
     fs::write(&report, "").expect("the sandbox is writable");
     let striker = crate::harness::binaries::fake("striker");
-    let words = [striker, report.display().to_string(), format!("{}:hold", at(last))];
+    let words = [striker, report.display().to_string(), format!("{}:hold", at)];
     let first = finisher(stage, &run).through(words).start();
     eventually("the first finisher is held", SOON, || {
         let text = fs::read_to_string(&report).unwrap_or_default();
         if text.contains("struck") { Ok(()) } else { Err(text) }
     });
-    stage.struck(finisher(stage, &run), &format!("{}:kill-behind", at(last)), true);
+    stage.struck(finisher(stage, &run), &format!("{}:kill-behind", at), true);
     let published = fs::read_to_string(run.directory().join("terminal.json"));
     let published: serde_json::Value =
         serde_json::from_str(&published.expect("the second has published")).expect("it is JSON");
@@ -282,14 +284,14 @@ fn can_have_pids(stage: &Stage) -> Result<(), String> {
     if probe.code == Some(0) { Ok(()) } else { Err(format!("unshare -p: {}", probe.stderr.trim())) }
 }
 
-/// Everything but the first process of the namespace dies in one moment; the next call is made in it.
+/// Everything but the first process of the namespace dies in one moment; when it is dead, the next call is made there.
 fn everything_killed(stage: &Stage, seed: &str) -> Option<Duration> {
     let sandbox = &stage.sandbox;
     let before = stage.runs();
     let go = sandbox.base.join("go").display().to_string();
     let script = format!(
         "rm -f {go}; mkfifo {go}; lattice worker run Wait LAT-1 || exit 1; read word < {go}; kill -9 -1; \
-         lattice worker ps; lattice worker reap"
+         while set -- /proc/[0-9]*; [ $# -gt 1 ]; do :; done; lattice worker ps; lattice worker reap"
     );
     let call = sandbox.program(["unshare", "-pf", "--mount-proc", "bash", "-c", &script]).start();
     let main = sandbox.socket.peer("main");

@@ -3,6 +3,7 @@
 pub mod branches;
 pub mod carried;
 mod changes;
+mod collection;
 pub mod command;
 pub mod conversion;
 pub mod drift;

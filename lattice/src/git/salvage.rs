@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use super::repository::{is_object_name, object_name};
 use super::scene::Scene;
-use super::{changes, command, plain, submodules, tips};
+use super::{changes, collection, command, plain, submodules, tips};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::RunId;
 use crate::process::helper::Helpers;
@@ -70,7 +70,8 @@ pub fn save(h: &mut dyn Helpers, request: &Request<'_>) -> Salvage {
 }
 
 /// Somebody's `git gc --prune=now` takes away what no ref names yet, such as a tree that was written a moment ago
-/// (git-gc(1), NOTES). So it is looked at again under its ref, and written again while the files are there.
+/// (git-gc(1), NOTES). So it is looked at again under its ref, and written again while the files are there. One that was
+/// at work before the ref does not know of it until it has ended.
 fn save_whole(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Salvage> {
     let mut missing = String::new();
     for _ in 0..ATTEMPTS {
@@ -79,6 +80,7 @@ fn save_whole(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Salvage> {
         let Salvage { preserved_ref: Some(name), veto: None } = &salvage else {
             return Ok(salvage);
         };
+        collection::wait(scene.request.common_dir);
         match look_through(h, scene, name) {
             Err(failure) if scene.has_files => failure.message().clone_into(&mut missing),
             _ => return Ok(salvage),
@@ -174,9 +176,11 @@ fn kept_before(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Option<String>>
     let found = scene.ask(
         h,
         "cannot look for earlier work",
-        &["for-each-ref", "--format=%(objectname) %(objecttype)", &name],
+        // Only the name: the object may have been taken away.
+        &["for-each-ref", "--format=%(objectname)", &name],
     )?;
-    Ok(object_name(found.trim_ascii_end()))
+    let found = String::from_utf8_lossy(&found).trim().to_owned();
+    Ok(Some(found).filter(|name| is_object_name(name)))
 }
 
 fn look_up(h: &mut dyn Helpers, scene: &Scene<'_>) -> Result<Points> {

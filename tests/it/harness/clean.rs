@@ -48,13 +48,14 @@ impl Sandbox {
         if self.project.join(".git").is_dir() {
             let entries = names_in(&self.project.join(".git/worktrees"));
             // Without an entry git has nothing to list.
-            if !entries.is_empty() {
+            let lists = !entries.is_empty();
+            collect("entry", entries);
+            if lists {
                 // git fails when an entry goes away under it; that is one more reason to look again.
                 let listed = self.program(["git", "worktree", "list"]).run();
                 let lines = listed.stdout.lines().skip(1).chain(listed.stderr.lines());
                 collect("listed", lines.map(str::to_owned).collect());
             }
-            collect("entry", entries);
         }
         collect("process", self.processes());
         traces

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::Stat;
 
@@ -148,10 +149,16 @@ pub fn can_see_namespace(inode: u64) -> bool {
     own == inode || own == PROC_PID_INIT_INO
 }
 
-/// Random per boot.
+/// Random per boot. Asked again where it cannot be read: who knew none would take every run for one of another boot,
+/// and look for none of its processes.
 pub fn boot_id() -> String {
-    fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    let read = || fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let known = KNOWN.get().cloned().or_else(|| (0..ATTEMPTS).find_map(|_| read()));
+    known.map_or_else(String::new, |id| KNOWN.get_or_init(|| id.trim().to_owned()).clone())
 }
+
+const ATTEMPTS: usize = 10;
 
 fn own_pid() -> i32 {
     nix::unistd::Pid::this().as_raw()

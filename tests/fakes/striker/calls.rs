@@ -79,15 +79,26 @@ pub fn would_block(pid: Pid, call: &str, registers: &user_regs_struct) -> bool {
     flags.is_some_and(|flags| flags & u64::from(libc::O_NONBLOCK.unsigned_abs()) != 0)
 }
 
-/// How many bytes the call is asked for, where fewer may come.
-pub fn length<'a>(call: &str, registers: &'a mut user_regs_struct) -> Option<&'a mut u64> {
+/// How many bytes the call is asked for, where fewer may come. Of signals whole ones come, and a read with no room for
+/// one is refused (signalfd(2)).
+pub fn length<'a>(
+    pid: Pid,
+    call: &str,
+    registers: &'a mut user_regs_struct,
+) -> Option<&'a mut u64> {
     match call {
+        "read" if is_of_signals(pid, registers.rdi) => None,
         "read" | "write" | "pread64" | "pwrite64" | "sendto" | "recvfrom" => {
             Some(&mut registers.rdx)
         }
         "splice" | "copy_file_range" => Some(&mut registers.r8),
         _ => None,
     }
+}
+
+fn is_of_signals(pid: Pid, descriptor: u64) -> bool {
+    let file = fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
+    file.is_ok_and(|file| file.as_os_str() == "anon_inode:[signalfd]")
 }
 
 const ERRORS: &[(&str, i32)] = table! {

@@ -4,11 +4,14 @@ use fs_err as fs;
 use nix::unistd::Pid;
 
 /// A process by the program that it runs, and its child (or thread) that is not yet another program.
-const ROLES: [(&str, &str); 10] = [
+const ROLES: [(&str, &str); 12] = [
     ("cli", "cli'"),
     ("stage0", "stage0'"),
     ("warden", "warden'"),
     ("shim", "shim'"),
+    // In their second images.
+    ("warden-waits", "warden-waits'"),
+    ("shim-waits", "shim-waits'"),
     ("gate", "gate'"),
     ("helper", "helper'"),
     ("finish", "finish'"),
@@ -34,7 +37,12 @@ pub fn of(pid: Pid) -> Option<&'static str> {
     let program = parts.next()?;
     match program.rsplit('/').next()? {
         "lattice" => Some("cli"),
-        "lattice-shim" | "exe" => Some(named(&parts.next()?).unwrap_or("other")),
+        "lattice-shim" | "exe" => {
+            let role = parts.next()?;
+            let waits = parts.next().is_some_and(|word| word == "waits");
+            let role = if waits { format!("{role}-waits") } else { role.into_owned() };
+            Some(named(&role).unwrap_or("other"))
+        }
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use nix::libc::user_regs_struct;
+use nix::unistd::Pid;
 
 use super::{calls, roles};
 
@@ -70,8 +71,8 @@ impl Strike {
 }
 
 /// Halves the length that the call is asked for. `false`: there is nothing to halve.
-pub fn shorten(call: &str, registers: &mut user_regs_struct) -> bool {
-    let Some(length) = calls::length(call, registers) else { return false };
+pub fn shorten(pid: Pid, call: &str, registers: &mut user_regs_struct) -> bool {
+    let Some(length) = calls::length(pid, call, registers) else { return false };
     *length /= 2;
     *length > 0
 }

@@ -243,7 +243,7 @@ impl Tracer {
         let hit = self.strikes.iter().find(|strike| strike.hits(role, call, ordinal));
         match hit.map(|strike| &strike.fault) {
             None if self.strikes.is_empty() => {
-                let length = calls::length(call, &mut registers).map_or(0, |length| *length);
+                let length = calls::length(pid, call, &mut registers).map_or(0, |length| *length);
                 let would_block = calls::would_block(pid, call, &registers);
                 writeln!(self.report, "call {role} {call} {ordinal} {length} {would_block}")?;
             }
@@ -274,7 +274,7 @@ impl Tracer {
                 self.known(pid).instead = Some(number);
                 self.struck(role, pid)?;
             }
-            Some(Fault::Short) if shorten(call, &mut registers) => {
+            Some(Fault::Short) if shorten(pid, call, &mut registers) => {
                 ptrace::setregs(pid, registers)?;
                 self.struck(role, pid)?;
             }
@@ -303,7 +303,7 @@ impl Tracer {
     /// group that is one.
     fn judge(&mut self, pid: Pid, role: &str, argument: u64) -> io::Result<()> {
         let target = (argument as u32).cast_signed();
-        let supervisor = ["warden", "shim", "finish"].contains(&role);
+        let supervisor = ["warden", "shim", "warden-waits", "shim-waits", "finish"].contains(&role);
         if !supervisor || roles::parent(target.abs()) == Some(pid.as_raw()) {
             return Ok(());
         }

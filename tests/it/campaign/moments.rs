@@ -1,6 +1,6 @@
 //! The system calls of a run that nobody strikes: the moments at which one can be struck.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use super::errors::can_return;
@@ -25,12 +25,23 @@ pub fn of(stage: &Stage, worker: &str) -> Vec<SystemCall> {
     known.entry(worker.to_owned()).or_insert_with(|| union(stage, worker)).clone()
 }
 
+type Moment = (String, String, usize);
+
+fn moment(call: &SystemCall) -> Moment {
+    (call.role.clone(), call.name.clone(), call.ordinal)
+}
+
+/// Those of a run of the one worker that the other one has not.
+pub fn beyond(stage: &Stage, worker: &str, other: &str) -> Vec<SystemCall> {
+    let known: BTreeSet<Moment> = of(stage, other).iter().map(moment).collect();
+    of(stage, worker).into_iter().filter(|call| !known.contains(&moment(call))).collect()
+}
+
 fn union(stage: &Stage, worker: &str) -> Vec<SystemCall> {
-    let mut all: BTreeMap<_, SystemCall> = BTreeMap::new();
+    let mut all: BTreeMap<Moment, SystemCall> = BTreeMap::new();
     for _ in 0..LOOKS {
         for call in look(stage, worker) {
-            let moment = (call.role.clone(), call.name.clone(), call.ordinal);
-            let known = all.entry(moment).or_insert_with(|| call.clone());
+            let known = all.entry(moment(&call)).or_insert_with(|| call.clone());
             known.length = known.length.max(call.length);
             known.alone |= call.alone;
         }

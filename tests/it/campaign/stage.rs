@@ -13,13 +13,21 @@ use crate::harness::socket::Peer;
 use crate::harness::waiting::SOON;
 
 /// The workers: their supervisors are left alone, or killed by the engine, one of them or both. Each leaves daemons.
-pub const WORKERS: [(&str, &[&str]); 5] = [
+pub const WORKERS: [(&str, &[&str]); 6] = [
     ("Work", &["exit=3"]),
     ("NoShim", &["connect=main", "kill-parent=KILL", "wait"]),
     ("NoWarden", &["kill-grandparent=KILL", "exit=3"]),
     ("Lost", &["connect=main", "wait", "kill-grandparent=KILL", "kill-parent=KILL", "wait"]),
     ("Wait", &["connect=main", "wait"]),
+    (LONG, &["exit=3"]),
 ];
+
+/// Its engine begins when its supervisors have become themselves anew, or one second has passed.
+pub const LONG: &str = "Long";
+
+const UNTIL_RENEWED: &str = "warden=$(cut -d ' ' -f 4 /proc/$PPID/stat); \
+    for turn in $(seq 50); do \
+    grep -qz '^waits$' /proc/$PPID/cmdline && grep -qz '^waits$' /proc/$warden/cmdline && break; sleep 0.02; done; ";
 
 const DAEMONS: [&str; 2] = ["spawn-setsid=daemon", "spawn-env-i=daemon"];
 
@@ -39,7 +47,8 @@ impl Stage {
         fs::create_dir_all(sandbox.base.join("marks")).expect("the sandbox is writable");
         for (name, steps) in WORKERS {
             let steps: Vec<_> = DAEMONS.iter().chain(steps).copied().collect();
-            let command = command(&sandbox, &steps);
+            let wait = if name == LONG { UNTIL_RENEWED } else { "" };
+            let command = format!("{wait}{}", command(&sandbox, &steps));
             sandbox.worker(name, json!({"command": command, "worktree": true}));
         }
         let canary = |marks: &[&str]| {
@@ -169,7 +178,7 @@ impl Report {
                         alone,
                     })
                 }
-                ["ended", "shim" | "warden", ..] => alone = true,
+                ["ended", "shim" | "warden" | "shim-waits" | "warden-waits", ..] => alone = true,
                 ["struck", _, _, nanoseconds] => {
                     let since = Duration::from_nanos(nanoseconds.parse().expect("a time"));
                     report.struck.get_or_insert(SystemTime::UNIX_EPOCH + since);

@@ -4,7 +4,7 @@ use super::errors::FAULTS;
 use super::moments::{self, acts, fits};
 use super::pool::{self, Limits, Tried};
 use super::seeds::Random;
-use super::stage::{Stage, SystemCall, lose, traces};
+use super::stage::{LONG, Stage, SystemCall, lose, traces};
 use super::table::Row;
 
 /// A series of strikes.
@@ -21,12 +21,14 @@ pub struct Series {
 type On = &'static [(&'static str, &'static [&'static str])];
 
 const EVERYBODY: &[&str] = &["cli", "stage0", "warden", "shim", "gate", "helper"];
+const WAITING: &[&str] = &["warden", "shim", "warden-waits", "shim-waits"];
 const REAPERS: &[&str] = &["cli", "finish", "gate", "helper"];
 
-pub const KILLS: [Series; 8] = [
+pub const KILLS: [Series; 9] = [
     kill("5 8 SIGKILL of the CLI", &[("Work", &["cli"])], 14),
     kill("5 SIGKILL of the shim", &[("Work", &["shim"])], 24),
     kill("6 SIGKILL of the warden", &[("Work", &["stage0", "warden"])], 12),
+    kill("5 6 SIGKILL of supervisors that wait", &[(LONG, WAITING)], 16),
     kill("5 SIGKILL of gate and helpers", &[("Work", &["gate", "helper"])], 8),
     kill("5 SIGKILL of the warden that finishes", &[("NoShim", &["warden"])], 16),
     kill("7 SIGKILL of the last shim", &[("NoWarden", &["shim"])], 16),
@@ -35,7 +37,8 @@ pub const KILLS: [Series; 8] = [
 ];
 
 /// Each error, for everybody who can come across it: in a run, in the end by a warden or by a reaper.
-const REFUSED: On = &[("Work", EVERYBODY), ("NoShim", &["warden"]), ("Lost", REAPERS)];
+const REFUSED: On =
+    &[("Work", EVERYBODY), (LONG, WAITING), ("NoShim", &["warden"]), ("Lost", REAPERS)];
 
 const fn kill(name: &'static str, on: On, quick: usize) -> Series {
     Series { name, on, fault: "kill", quick }
@@ -106,7 +109,12 @@ impl Series {
                 let is_new = call.alone || !["NoShim", "NoWarden"].contains(worker);
                 is_role && is_new && fits(call, self.fault)
             };
-            for call in moments::of(stage, worker).into_iter().filter(is_struck) {
+            let calls = match *worker {
+                // Until there is something to wait for it is another `Work`.
+                LONG => moments::beyond(stage, LONG, "Work"),
+                _ => moments::of(stage, worker),
+            };
+            for call in calls.into_iter().filter(is_struck) {
                 let while_ = if self.lasts(&call, random) { "*6" } else { "" };
                 let SystemCall { role, name, ordinal, .. } = &call;
                 let fault = self.fault;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use lattice::git::{command, durable};
 use lattice::git::repository::{self, Repository};
 use lattice::git::worktree::{self, New};
+use lattice::git::{command, durable};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::run::Spec;
 use lattice::process::helper::Helpers;

@@ -162,10 +162,15 @@ fn s19_a_reaper_that_cannot_look_waits_and_deletes_nothing() {
     assert!(left[0]["reason"].to_string().contains("pid namespace"), "{left}");
     assert!(run.terminal().is_none() && run.directory().exists());
     // Once its time is over nobody waits any longer, but what cannot be seen may be alive.
-    let spec = run.directory().join("spec.json");
-    let mut value: Value = serde_json::from_slice(&fs::read(&spec).unwrap()).unwrap();
-    (value["timeout_ms"], value["grace_ms"]) = (json!(0), json!(0));
-    fs::write(&spec, value.to_string()).unwrap();
+    let change = |name: &str, key: &str, to: Value| {
+        let file = run.directory().join(name);
+        let mut value: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        value[key] = to;
+        fs::write(&file, value.to_string()).unwrap();
+    };
+    change("spec.json", "grace_ms", json!(0));
+    assert_eq!(reap()[0]["action"], "left");
+    change("engine.json", "deadline_at", json!("2026-01-01T00:00:00Z"));
     assert_eq!(reap()[0]["action"], "finished");
     let end = assert_lost(&run);
     assert_eq!(end["data"]["survivors"], "unknown", "{end}");

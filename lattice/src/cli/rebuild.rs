@@ -70,8 +70,10 @@ fn all(session: &Session, layout: &Layout) -> Result<()> {
     drop(progress);
     session.out.warn_all(unreadable);
     session.out.warn_all(warnings);
-    done.named.sort();
-    done.failed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    // As Python tells them: the active ones first.
+    let order = |task: &TaskId| (!layout.log(task).exists(), task.clone());
+    done.named.sort_by_cached_key(order);
+    done.failed.sort_by_cached_key(|(task, _)| order(task));
     answer(session, &done)
 }
 

@@ -169,7 +169,7 @@ fn a_check_says_whether_there_will_be_one() {
     let delegated = delegated!("a_check_says_whether_there_will_be_one");
     let sandbox = Sandbox::new();
     let check = || delegated.inside(sandbox.lattice(["worker", "check"])).run().stdout;
-    let below = format!("a control group of its own below {};", delegated.base.display());
+    let below = format!("by a control group below {};", delegated.base.display());
     assert!(check().contains(&below), "{}", check());
     // As a user's manager divides what was delegated to it.
     let of_systemd = delegated.base.join("init.scope");
@@ -178,5 +178,5 @@ fn a_check_says_whether_there_will_be_one() {
     fs_err::remove_dir(&of_systemd).unwrap();
     assert!(told.contains("is delegated to a systemd, which divides it by itself"), "{told}");
     let plain = sandbox.lattice(["worker", "check"]).run().stdout;
-    assert!(plain.contains("never: no control group is delegated to it"), "{plain}");
+    assert!(plain.contains("by looking, because no control group is delegated to it"), "{plain}");
 }

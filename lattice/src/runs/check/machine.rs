@@ -201,13 +201,13 @@ fn containment() -> Line {
     if cfg!(target_os = "linux") {
         let oom = if oom::is_told() { "is seen" } else { "is not told of here" };
         let group = match cgroup::delegated() {
-            Ok(base) => format!("below {}", base.display()),
-            Err(why) => format!("never: {why}"),
+            Ok(base) => format!("by a control group below {}", base.display()),
+            Err(why) => format!("by looking, because {why}"),
         };
         Line::fine(
             "containment",
             format!(
-                "subreaper; with a limit of memory or processes a control group of its own {group}; the kernel's OOM killer {oom}"
+                "subreaper; limits of memory and processes are kept {group}; the kernel's OOM killer {oom}"
             ),
         )
     } else {

@@ -48,7 +48,7 @@ GOALS = (
     Goal("show, 100k tasks", "show at 100000 tasks", ms("ours"), 2, 100, " ms", peer=("lattice-tracker", 10),
          why="The short ID is found by halving, in microseconds. But who points at a task stands only in the other tasks, and all of them are searched; `show --compact` does without."),
     Goal("doctor, 10k tasks", "doctor at 10000 tasks", ratio("floor"), 2.0, 5.0, "x read and parse of all logs on all cores", peer=("lattice-tracker", 10),
-         why="Beside parsing, every state is computed anew, compared with its snapshot field by field, and seven places of a task are looked at."),
+         why="Beside parsing, every state is computed anew and compared with its snapshot, and six places of a task are looked at."),
     Goal("rebuild, 10k tasks", "rebuild --all at 10000 tasks", ratio("floor"), 10, 20, "x the same",
          why="Every task is locked, its snapshot compared and written where it differs."),
     Goal("supervised runs a second, 16 at once", "supervised runs a second", ratio("floor"), 0.7, 0.5, "x of C with the same events", True, ("pueue", 10), "disk",

@@ -14,7 +14,7 @@ use lattice::storage::task::read_config;
 
 use super::out::Form;
 use super::progress::Progress;
-use super::runs::{context, reap_dead, reap_first};
+use super::runs::{context, reap_among, reap_first};
 use super::session::Session;
 use crate::render;
 
@@ -46,7 +46,7 @@ pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<()> {
         (survey, gone)
     } else {
         // What has been found is told although it is being ended now, as by any command that shows runs.
-        reap_dead(session, &ctx);
+        reap_among(session, &ctx, &before.open);
         (before, Vec::new())
     };
     answer(session, args, &survey, &fixed)

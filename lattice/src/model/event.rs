@@ -203,7 +203,7 @@ impl Event {
 
     /// The line of the log, with its line end.
     pub fn line(&self) -> String {
-        let mut line = json::compact(&self.to_value());
+        let mut line = json::compact_object(&self.0);
         line.push('\n');
         line
     }

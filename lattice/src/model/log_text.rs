@@ -1,6 +1,8 @@
 //! The bytes of one event log: which lines are broken or there twice, and the log without them.
 
 use std::collections::HashMap;
+use std::io::BufRead;
+use std::iter;
 
 use super::event::Event;
 
@@ -138,11 +140,13 @@ fn leading_event(bytes: &[u8]) -> Option<(usize, Event)> {
 
 /// Lines with their ends, and where they begin.
 fn lines(log: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    let mut offset = 0;
-    log.split_inclusive(|&byte| byte == b'\n').map(move |line| {
-        let start = offset;
-        offset += line.len() as u64;
-        (start, line)
+    let (mut offset, mut rest) = (0, log);
+    iter::from_fn(move || {
+        let (line, start) = (rest, offset);
+        // A search of bytes; to split by a closure looks at each of them for itself.
+        let length = rest.skip_until(b'\n').ok().filter(|length| *length > 0)?;
+        offset += length as u64;
+        Some((start, &line[..length]))
     })
 }
 
@@ -161,13 +165,12 @@ enum Standing {
 
 impl Known {
     fn add(&mut self, event: Event) -> Standing {
-        let id = event.id().to_owned();
-        let standing = match self.first.get(&id) {
-            _ if id.is_empty() => Standing::New,
-            Some(&first) if self.events[first] == event => Standing::Repeated(id),
-            Some(_) => Standing::SameId(id),
-            None => {
-                self.first.insert(id, self.events.len());
+        let standing = match (event.id(), self.first.get(event.id())) {
+            ("", _) => Standing::New,
+            (id, Some(&first)) if self.events[first] == event => Standing::Repeated(id.to_owned()),
+            (id, Some(_)) => Standing::SameId(id.to_owned()),
+            (id, None) => {
+                self.first.insert(id.to_owned(), self.events.len());
                 Standing::New
             }
         };

@@ -20,76 +20,101 @@ use crate::model::json;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Said {
     /// The sum of the hashes of its life-cycle lines.
-    lifecycle: u64,
-    /// Tasks with a short ID, and those among them whose entry in the index is theirs.
-    named: u64,
-    confirmed: u64,
+    lifecycle: Sum,
+    /// The same of the entries that its short IDs should have in the index.
+    index: Entries,
     /// Tasks that cannot be read.
     unknown: u64,
 }
 
 impl Said {
     /// By a task that is there and cannot be read.
-    pub(super) const UNKNOWN: Self = Self { lifecycle: 0, named: 0, confirmed: 0, unknown: 1 };
+    pub(super) const UNKNOWN: Self =
+        Self { lifecycle: Sum(0), index: Entries { count: 0, sum: Sum(0) }, unknown: 1 };
 
-    pub(super) fn by(
-        layout: &Layout,
-        task: &TaskId,
-        events: &[Event],
-        short_id: Option<&str>,
-    ) -> Self {
-        let mut lifecycle = Sum::default();
+    pub(super) fn by(task: &TaskId, events: &[Event], short_id: Option<&str>) -> Self {
+        let mut said = Self::default();
         for event in events.iter().filter(|event| event.is_lifecycle()) {
-            lifecycle.add(event.line().as_bytes());
+            said.lifecycle.add(event.line().as_bytes());
         }
-        let is_confirmed = short_id.is_some_and(|id| short_ids::is_entry(layout, id, task));
-        let (named, confirmed) = (short_id.is_some().into(), is_confirmed.into());
-        Self { lifecycle: lifecycle.0, named, confirmed, unknown: 0 }
+        if let Some(short_id) = short_id {
+            said.index.add(short_id, task.as_str());
+        }
+        said
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        self.lifecycle = self.lifecycle.wrapping_add(other.lifecycle);
-        self.named += other.named;
-        self.confirmed += other.confirmed;
+        self.lifecycle.add_sum(other.lifecycle);
+        self.index.count += other.index.count;
+        self.index.sum.add_sum(other.index.sum);
         self.unknown += other.unknown;
     }
 
     /// Whether nothing speaks against it. `sorted`: the life-cycle log also has the order in which it is made.
     pub(super) fn is_agreed(self, layout: &Layout, sorted: bool) -> bool {
-        let is_clear = self.unknown == 0 && self.named == self.confirmed;
         let is_recorded =
             || lifecycle::digest(layout, sorted).is_ok_and(|found| found == Some(self.lifecycle));
-        is_clear && is_recorded() && is_indexed(layout, self.confirmed).unwrap_or(false)
+        self.unknown == 0 && is_recorded() && is_indexed(layout, self.index).unwrap_or(false)
+    }
+}
+
+/// Entries of the index in any order: a short ID and its task each.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Entries {
+    count: u64,
+    sum: Sum,
+}
+
+impl Entries {
+    fn add(&mut self, short_id: &str, task: &str) {
+        self.count += 1;
+        self.sum.add_hash(&(short_id, task));
     }
 }
 
 /// Of lines in any order: the sum of their hashes. Blank ones do not count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sum(pub(super) u64);
+pub(super) struct Sum(u64);
 
 impl Sum {
     pub(super) fn add(&mut self, line: &[u8]) {
         let line = line.trim_ascii();
         if !line.is_empty() {
-            let mut hasher = DefaultHasher::new();
-            line.hash(&mut hasher);
-            self.0 = self.0.wrapping_add(hasher.finish());
+            self.add_hash(line);
         }
+    }
+
+    fn add_hash(&mut self, value: &(impl Hash + ?Sized)) {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        self.add_sum(Self(hasher.finish()));
+    }
+
+    fn add_sum(&mut self, other: Self) {
+        self.0 = self.0.wrapping_add(other.0);
     }
 }
 
-/// Whether the index has no entries but so many, and will give out no number twice.
-fn is_indexed(layout: &Layout, entries: u64) -> io::Result<bool> {
+/// Whether the index has no entries but these, each once, and will give out no number twice.
+fn is_indexed(layout: &Layout, wanted: Entries) -> io::Result<bool> {
     let file = match File::open(layout.ids()) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(entries == 0),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(wanted.count == 0),
         other => other?,
     };
     let (mut reader, mut line, mut rest) = (BufReader::new(file), Vec::new(), Vec::new());
-    let (mut count, mut highest) = (0, BTreeMap::<String, u64>::new());
+    let (mut found, mut highest) = (Entries::default(), BTreeMap::<String, u64>::new());
+    let mut last = String::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
-        match short_ids::entry(&line).and_then(|(short_id, _)| short_ids::split(short_id)) {
-            Some((prefix, number)) => {
-                count += 1;
+        let entry = short_ids::entry(&line);
+        match entry.and_then(|(short_id, task)| Some((short_id, task, short_ids::split(short_id)?)))
+        {
+            Some((short_id, task, (prefix, number))) => {
+                // Of two entries for one short ID only the second counts, and side by side they are seen.
+                if last.as_str() >= short_id {
+                    return Ok(false);
+                }
+                short_id.clone_into(&mut last);
+                found.add(short_id, task);
                 match highest.get_mut(prefix) {
                     Some(known) => *known = number.max(*known),
                     None => drop(highest.insert(prefix.to_owned(), number)),
@@ -105,5 +130,49 @@ fn is_indexed(layout: &Layout, entries: u64) -> io::Result<bool> {
     let is_next =
         |(prefix, number): (&String, &u64)| counters.get(prefix).is_some_and(|next| next > number);
     let is_current = index.get("schema_version").and_then(Value::as_u64) >= Some(2);
-    Ok(is_current && count == entries && highest.iter().all(is_next))
+    Ok(is_current && found == wanted && highest.iter().all(is_next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASKS: [&str; 2] = ["task_01KA00000000000000000000T1", "task_01KA00000000000000000000T2"];
+
+    #[track_caller]
+    fn check(lines: &[(&str, usize)], said: &[(&str, usize)], expected: bool) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path());
+        layout.ensure_dirs().unwrap();
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|(short_id, task)| format!("    \"{short_id}\": \"{}\"", TASKS[*task]))
+            .collect();
+        let index = format!(
+            "{{\n  \"map\": {{\n{}\n  }},\n  \"next_seqs\": {{\n    \"QX\": 9\n  }},\n  \"schema_version\": 2\n}}\n",
+            lines.join(",\n")
+        );
+        fs_err::write(layout.ids(), index).unwrap();
+        let mut wanted = Entries::default();
+        for (short_id, task) in said {
+            wanted.add(short_id, TASKS[*task]);
+        }
+        assert_eq!(is_indexed(&layout, wanted).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_index_is_agreed_when_each_task_has_its_entry_and_there_is_no_other() {
+        check(&[], &[], true);
+        check(&[("QX-1", 0), ("QX-2", 1)], &[("QX-2", 1), ("QX-1", 0)], true);
+        check(&[("QX-1", 0), ("QX-2", 1)], &[("QX-1", 1), ("QX-2", 0)], false);
+        check(&[("QX-1", 0), ("QX-2", 1)], &[("QX-1", 0)], false);
+        check(&[("QX-1", 0)], &[("QX-1", 0), ("QX-2", 1)], false);
+        check(&[("QX-9", 0)], &[("QX-9", 0)], false);
+    }
+
+    #[test]
+    fn one_short_id_twice_is_seen_although_two_tasks_have_it() {
+        let twice = [("QX-1", 0), ("QX-1", 1)];
+        check(&twice, &twice, false);
+    }
 }

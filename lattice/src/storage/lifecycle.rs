@@ -56,7 +56,7 @@ impl Recorded {
 }
 
 /// The sum of the hashes of all lines; `None` if there is no log, or if it should be `sorted` and is not.
-pub(super) fn digest(layout: &Layout, sorted: bool) -> io::Result<Option<u64>> {
+pub(super) fn digest(layout: &Layout, sorted: bool) -> io::Result<Option<Sum>> {
     if !layout.lifecycle_log().is_file() {
         return Ok(None);
     }
@@ -71,7 +71,7 @@ pub(super) fn digest(layout: &Layout, sorted: bool) -> io::Result<Option<u64>> {
         }
         Ok(())
     })?;
-    Ok((!sorted || is_sorted).then_some(digest.0))
+    Ok((!sorted || is_sorted).then_some(digest))
 }
 
 /// The lines of a new life-cycle log, on disk until they are all known and can be sorted.

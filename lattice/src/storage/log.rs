@@ -2,13 +2,18 @@
 
 use std::collections::HashSet;
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
+
+use fs_err::File;
 
 use super::layout::Layout;
 use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED, TASK_UNARCHIVED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
+
+/// What most logs fit into.
+const GUESS: usize = 8 * 1024;
 
 /// Where a task's log is. Both: an archiving that was interrupted, or a git merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +105,12 @@ pub fn belongs_in_archive(place: Place, events: &[Event]) -> bool {
 
 /// The bytes of a log, read until nothing comes: where a read gave less, because of an error behind it or on FUSE, the
 /// history does not end, and who took it for its end would write what is there already.
+///
+/// Nobody asks for its size first, which for a small log would be as many calls again.
 pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
-    fs_err::read(path)
+    let mut content = Vec::with_capacity(GUESS);
+    File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {

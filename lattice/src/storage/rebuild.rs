@@ -28,7 +28,7 @@ pub fn rebuild_all(
     let again = |task: &TaskId| {
         rebuild_task(layout, task)?;
         let log = read_task_log(layout, task)?;
-        let said = Said::by(layout, task, &log.events, log.snapshot.short_id());
+        let said = Said::by(task, &log.events, log.snapshot.short_id());
         Ok((said, log.warning))
     };
     each_in(&logs(layout), &mut unreadable, &mut |tasks, is_new| {

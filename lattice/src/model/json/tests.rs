@@ -116,3 +116,19 @@ fn pretty_form() {
     let expected = "{\n  \"a\": [\n    1,\n    {\n      \"x\": null\n    }\n  ],\n  \"b\": [],\n  \"c\": {}\n}\n";
     assert_eq!(pretty(&value), expected);
 }
+
+#[test]
+fn what_is_written_is_known_again_and_nothing_else() {
+    let text = r#"{"a":[1,{"b":"\u00e9\ud83d\ude00"}],"c":1.5e300,"\ud800":NaN,"\ud7ff":"\udcff"}"#;
+    let fields = parse_object(text.as_bytes()).unwrap();
+    let written = pretty_object(&fields);
+    assert_eq!(written, pretty(&Value::Object(fields.clone())));
+    assert!(is_pretty_object(&fields, written.as_bytes()));
+    for at in 0..written.len() {
+        let mut other = written.clone().into_bytes();
+        other[at] ^= 1;
+        assert!(!is_pretty_object(&fields, &other), "byte {at}");
+        assert!(!is_pretty_object(&fields, &written.as_bytes()[..at]), "{at} bytes");
+    }
+    assert!(!is_pretty_object(&fields, format!("{written} ").as_bytes()));
+}

@@ -3,54 +3,97 @@
 use std::io;
 
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
+use serde_json::{Map, Value};
 
 use super::stand_in;
 
 /// One line without white space and without its line end: event lines, hook input.
 pub fn compact(value: &Value) -> String {
-    serialize(value, CompactFormatter)
+    serialize(&Ordered(value), CompactFormatter)
+}
+
+/// The same for an object.
+pub fn compact_object(fields: &Map<String, Value>) -> String {
+    serialize(&OrderedFields(fields), CompactFormatter)
 }
 
 /// Two spaces of indentation and one line end: snapshots, config, ids, artifact metadata, `--json`.
 pub fn pretty(value: &Value) -> String {
-    let mut text = serialize(value, PrettyFormatter::with_indent(b"  "));
-    text.push('\n');
-    text
+    ended(serialize(&Ordered(value), PrettyFormatter::with_indent(b"  ")))
+}
+
+/// The same for an object.
+pub fn pretty_object(fields: &Map<String, Value>) -> String {
+    ended(serialize(&OrderedFields(fields), PrettyFormatter::with_indent(b"  ")))
+}
+
+/// Whether bytes are what [`pretty_object`] writes, found out without writing it.
+pub fn is_pretty_object(fields: &Map<String, Value>, bytes: &[u8]) -> bool {
+    let mut rest = Expected(bytes);
+    let formatter = Ascii(PrettyFormatter::with_indent(b"  "));
+    let written =
+        OrderedFields(fields).serialize(&mut Serializer::with_formatter(&mut rest, formatter));
+    written.is_ok() && rest.0 == b"\n"
 }
 
 /// One line as `json.dumps` writes it when nobody asks for less white space: for people.
 pub fn spaced(value: &Value) -> String {
-    serialize(value, Spaced)
+    serialize(&Ordered(value), Spaced)
 }
 
-fn serialize<F: Formatter>(value: &Value, formatter: F) -> String {
+fn ended(mut text: String) -> String {
+    text.push('\n');
+    text
+}
+
+fn serialize<F: Formatter>(value: &impl Serialize, formatter: F) -> String {
     let mut bytes = Vec::with_capacity(256);
-    Ordered(value)
+    value
         .serialize(&mut Serializer::with_formatter(&mut bytes, Ascii(formatter)))
         .expect("a value tree has string keys and a vector takes every write");
     String::from_utf8(bytes).expect("only ASCII was written")
 }
 
-/// A value whose keys are written in the order of their code points, as Python has them. The order of the map is that
-/// one, but where something stands in a key for what text cannot hold.
+/// A value whose keys are written in the order of their code points, as Python has them.
 struct Ordered<'a>(&'a Value);
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Value::Array(items) => serializer.collect_seq(items.iter().map(Ordered)),
-            Value::Object(fields) if fields.keys().any(|key| key.contains(stand_in::MARK)) => {
-                let mut fields: Vec<_> = fields.iter().collect();
-                fields.sort_by_cached_key(|(key, _)| stand_in::code_points(key));
-                serializer.collect_map(fields.into_iter().map(|(key, value)| (key, Ordered(value))))
-            }
-            Value::Object(fields) => {
-                serializer.collect_map(fields.iter().map(|(key, value)| (key, Ordered(value))))
-            }
+            Value::Object(fields) => OrderedFields(fields).serialize(serializer),
             other => other.serialize(serializer),
         }
+    }
+}
+
+/// The order of the map is that one, but where something stands in a key for what text cannot hold.
+struct OrderedFields<'a>(&'a Map<String, Value>);
+
+impl Serialize for OrderedFields<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.0.iter().map(|(key, value)| (key, Ordered(value)));
+        if self.0.keys().any(|key| key.contains(stand_in::MARK)) {
+            let mut fields: Vec<_> = fields.collect();
+            fields.sort_by_cached_key(|(key, _)| stand_in::code_points(key));
+            return serializer.collect_map(fields);
+        }
+        serializer.collect_map(fields)
+    }
+}
+
+/// What has to be written next; anything else is an error.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -96,6 +139,9 @@ impl<F: Formatter> Formatter for Ascii<F> {
         writer: &mut W,
         text: &str,
     ) -> io::Result<()> {
+        if text.bytes().all(|byte| byte < 0x7f) {
+            return writer.write_all(text.as_bytes());
+        }
         let mut plain = 0;
         for (at, c) in text.char_indices().filter(|(_, c)| *c >= '\u{7f}') {
             // The second half of a stand-in was written with the first.

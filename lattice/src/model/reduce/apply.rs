@@ -54,17 +54,23 @@ const STATUS_ORDER: [&str; 9] = [
 pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Snapshot> {
     let events: Vec<&Event> = events.into_iter().collect();
     let mut state = None;
+    // What every event changes is written once, behind the last of them: nothing above reads it.
+    let (mut last_id, mut last_ts) = (None, None);
     for event in &events {
-        if event.kind() == TASK_CREATED {
+        let kind = event.kind();
+        if kind == TASK_CREATED {
             state = Some(created(event));
+            (last_id, last_ts) = (None, None);
         }
         if let Some(fields) = &mut state {
-            apply(fields, event);
-            copy(fields, "last_event_id", event.as_map().get("id"));
-            copy(fields, "updated_at", event.as_map().get("ts"));
+            apply(fields, kind, event);
+            last_id = event.as_map().get("id").or(last_id);
+            last_ts = event.as_map().get("ts").or(last_ts);
         }
     }
     let mut fields = state?;
+    copy(&mut fields, "last_event_id", last_id);
+    copy(&mut fields, "updated_at", last_ts);
     let active: Vec<Value> = open_starts(&events).into_iter().map(active_process).collect();
     if !active.is_empty() {
         fields.insert("active_processes".to_owned(), active.into());
@@ -113,9 +119,9 @@ fn created(event: &Event) -> Fields {
     fields
 }
 
-fn apply(fields: &mut Fields, event: &Event) {
+fn apply(fields: &mut Fields, kind: &str, event: &Event) {
     let data = event.data();
-    match event.kind() {
+    match kind {
         STATUS_CHANGED => status_changed(fields, event),
         ASSIGNMENT_CHANGED => copy(fields, "assigned_to", data.get("to")),
         TASK_SHORT_ID_ASSIGNED => copy(fields, "short_id", data.get("short_id")),
@@ -254,8 +260,8 @@ fn copy(fields: &mut Fields, key: &str, value: Option<&Value>) {
 
 /// Counts never go below zero.
 fn count(fields: &mut Fields, key: &str, step: i64) {
-    let old = fields.get(key).and_then(Value::as_i64).unwrap_or(0);
-    fields.insert(key.to_owned(), old.saturating_add(step).max(0).into());
+    let value = fields.entry(key).or_insert(Value::Null);
+    *value = value.as_i64().unwrap_or(0).saturating_add(step).max(0).into();
 }
 
 /// The list under a key that only this module writes.

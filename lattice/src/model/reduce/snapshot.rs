@@ -47,6 +47,10 @@ impl Snapshot {
 
     /// The bytes of the snapshot file.
     pub fn file_text(&self) -> String {
-        json::pretty(&Value::Object(self.0.clone()))
+        json::pretty_object(&self.0)
+    }
+
+    pub fn is_in_file(&self, bytes: &[u8]) -> bool {
+        json::is_pretty_object(&self.0, bytes)
     }
 }

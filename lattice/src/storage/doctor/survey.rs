@@ -18,6 +18,8 @@ use crate::storage::task::{IsNew, Place, each_in, task_ids};
 #[derive(Debug, Default)]
 pub struct Survey {
     pub findings: Vec<Finding>,
+    /// Tasks with a run that has not ended.
+    pub open: Vec<TaskId>,
     pub tasks: u64,
     pub events: u64,
     pub artifacts: u64,
@@ -40,11 +42,13 @@ pub fn survey(
             survey.tasks += 1;
             survey.events += looked.lines;
             said.add(looked.said);
+            survey.open.extend(looked.is_open.then(|| id.clone()));
             if !looked.findings.is_empty() {
                 of_tasks.push((id.clone(), looked.findings));
             }
         });
     });
+    survey.open.sort();
     let mut across = Across::default();
     if !said.is_agreed(layout, false) {
         across = Across::look(layout);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -27,6 +27,8 @@ pub(super) struct Looked {
     pub(super) lines: u64,
     /// For what is derived from all tasks together.
     pub(super) said: Said,
+    /// Whether there is a run without an end.
+    pub(super) is_open: bool,
 }
 
 /// `more` finds what is not seen in files.
@@ -65,7 +67,8 @@ pub(super) fn inspect(
                     found.extend(second_ends(&known));
                     found.extend(of_links(task, &state, &|id| layout.has_task(id)));
                     found.extend(artifacts(layout, task, &state));
-                    looked.said = Said::by(layout, task, &known, state.short_id());
+                    looked.said = Said::by(task, &known, state.short_id());
+                    looked.is_open = state.get("active_processes").is_some();
                 }
             }
         }
@@ -92,16 +95,24 @@ struct Logs {
 }
 
 fn read(layout: &Layout, task: &TaskId) -> Result<Logs, String> {
-    let place = log::locate(layout, task).map_err(|failure| failure.to_string())?;
-    let mut contents = Vec::new();
-    for path in [layout.log(task), layout.archived_log(task)] {
-        match log::whole(&path) {
-            Ok(content) => contents.push((path, content)),
+    // A log that is being archived or unarchived may be missed in both places once, and be gone when it is read.
+    for _ in 0..3 {
+        let place = log::locate(layout, task).map_err(|failure| failure.to_string())?;
+        let (active, archived) = (layout.log(task), layout.archived_log(task));
+        let paths = match place {
+            Place::Active => vec![active],
+            Place::Archived => vec![archived],
+            Place::Both => vec![active, archived],
+            Place::Nowhere => continue,
+        };
+        let read = |path: PathBuf| log::whole(&path).map(|content| (path, content));
+        match paths.into_iter().map(read).collect::<io::Result<_>>() {
+            Ok(contents) => return Ok(Logs { place, contents }),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.to_string()),
         }
     }
-    Ok(Logs { place, contents })
+    Ok(Logs { place: Place::Nowhere, contents: Vec::new() })
 }
 
 fn without_log(layout: &Layout, task: &TaskId) -> Finding {
@@ -200,6 +211,10 @@ fn snapshot(
         }
         Err(error) => return Some(Finding::error(Check::JsonParse, error.to_string())),
     };
+    // Nearly always it is what a write would make of it.
+    if state.is_in_file(&bytes) {
+        return None;
+    }
     let Some(Value::Object(found)) = json::parse_line(&bytes) else {
         let message = format!("{} is not a JSON object", name(layout, &path));
         return Some(Finding::error(Check::JsonParse, message));

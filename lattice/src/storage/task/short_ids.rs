@@ -66,11 +66,6 @@ pub fn look_up(layout: &Layout, short_id: &str) -> Option<TaskId> {
     })
 }
 
-/// Whether the index has this short ID for this task, as far as it can be seen without reading all of it.
-pub(in crate::storage) fn is_entry(layout: &Layout, short_id: &str, task: &TaskId) -> bool {
-    halving::look_up(&layout.ids(), short_id).is_ok_and(|found| found.as_ref() == Some(task))
-}
-
 /// A line of the index: a short ID and its task.
 pub(in crate::storage) fn entry(line: &[u8]) -> Option<(&str, &str)> {
     halving::entry(line).filter(|(_, task)| TaskId::parse(task).is_some())

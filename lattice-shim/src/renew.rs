@@ -12,12 +12,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::rc::Rc;
 use std::time::Duration;
 
 use lattice::model::failure::{Failure, Result};
 use lattice::model::mask::Mask;
-use lattice::model::run::Spec;
 use lattice::process::channel::{self, Channel, Received};
 use lattice::process::{inherit, sealed, spawn};
 use serde::Serialize;
@@ -37,9 +35,7 @@ pub(crate) type Later<T> = LazyCell<T, Box<dyn FnOnce() -> T>>;
 /// What came through the exec.
 pub(crate) struct Renewed<T> {
     pub(crate) state: T,
-    /// The spec and the mask.
-    kept: Rc<File>,
-    /// In the order in which they were sent, the life lock's first.
+    /// In the order in which they were sent: the life lock's two, the kept spec, the kept mask, the role's own.
     descriptors: std::vec::IntoIter<OwnedFd>,
 }
 
@@ -73,9 +69,11 @@ fn send(
     state: &impl Serialize,
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let kept = sealed::keep(&serde_json::to_vec(&(&*seat.spec, mask))?)?;
+    let spec = sealed::keep(&serde_json::to_vec(&*seat.spec)?)?;
+    let mask = sealed::keep(&serde_json::to_vec(mask)?)?;
     let (to, from) = channel::pair()?;
-    let mut all = vec![kept.as_fd(), seat.life.lock.as_fd(), seat.life.ended.as_fd()];
+    let (lock, ended) = (&seat.life.lock, &seat.life.ended);
+    let mut all = vec![lock.as_fd(), ended.as_fd(), spec.as_fd(), mask.as_fd()];
     all.extend(descriptors);
     Channel::new(to).send_with(&serde_json::to_string(state)?, &all)?;
     Ok(rustix::stdio::dup2_stdin(from)?)
@@ -88,29 +86,25 @@ pub(crate) fn take<T: DeserializeOwned>() -> Result<Renewed<T>> {
     };
     let state =
         serde_json::from_str(&line).map_err(|error| Failure::internal(error.to_string()))?;
-    let mut descriptors = channel.take_descriptors().into_iter();
-    let kept = Rc::new(File::from(descriptors.next().ok_or_else(incomplete)?));
-    Ok(Renewed { state, kept, descriptors })
+    Ok(Renewed { state, descriptors: channel.take_descriptors().into_iter() })
 }
 
 impl<T> Renewed<T> {
     pub(crate) fn next(&mut self) -> Result<OwnedFd> {
-        self.descriptors.next().ok_or_else(incomplete)
+        let missing = || Failure::internal("a descriptor is missing in the new image");
+        self.descriptors.next().ok_or_else(missing)
     }
 
-    pub(crate) fn spec(&self) -> Later<Spec> {
-        let kept = Rc::clone(&self.kept);
-        LazyCell::new(Box::new(move || opened(&kept).0))
+    /// The next is of something kept.
+    pub(crate) fn kept<V: DeserializeOwned>(&mut self) -> Result<V> {
+        Ok(opened(&File::from(self.next()?)))
     }
 
-    pub(crate) fn mask(&self) -> Later<Mask> {
-        let kept = Rc::clone(&self.kept);
-        LazyCell::new(Box::new(move || opened(&kept).1))
+    /// The same, not opened before it is needed.
+    pub(crate) fn later<V: DeserializeOwned + 'static>(&mut self) -> Result<Later<V>> {
+        let kept = File::from(self.next()?);
+        Ok(LazyCell::new(Box::new(move || opened(&kept))))
     }
-}
-
-fn incomplete() -> Failure {
-    Failure::internal("a descriptor is missing in the new image")
 }
 
 /// What is there already.
@@ -118,7 +112,9 @@ pub(crate) fn now<T: 'static>(value: T) -> Later<T> {
     LazyCell::new(Box::new(move || value))
 }
 
-fn opened(kept: &File) -> (Spec, Mask) {
+/// Not inlined: its frame would be one of the wait.
+#[inline(never)]
+fn opened<T: DeserializeOwned>(kept: &File) -> T {
     let read = sealed::read(kept).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
     read.expect("it is our own, and sealed")
 }

@@ -61,7 +61,7 @@ pub(crate) fn retake<T>(directory: &Path, renewed: &mut Renewed<T>) -> Result<Se
     let run = RunDir::at(directory);
     let id = run_id(&run)?;
     let layout = layout_of(&run)?;
-    let spec = renewed.spec();
+    let spec = renewed.later()?;
     Ok(Seat { id, run, spec, layout, life, foreground: false })
 }
 

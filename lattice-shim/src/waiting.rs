@@ -18,8 +18,8 @@ use lattice::runs::pool::{Checkout, Noted};
 use serde::{Deserialize, Serialize};
 
 use crate::loops::{Loop, Rest};
-use crate::renew;
-use crate::seat;
+use crate::renew::{self, Renewed};
+use crate::seat::{self, Seat};
 use crate::shim::Shim;
 use crate::shim::is_of_kill;
 use crate::supervise::{Finished, Vigil};
@@ -34,7 +34,6 @@ struct Waiting {
     /// For a slot.
     waited: Option<Duration>,
     checkout: Option<Noted>,
-    is_masked: bool,
     log_limit: u64,
     rest: Rest,
 }
@@ -44,29 +43,8 @@ struct Waiting {
 pub(crate) fn go_on(directory: &Path) -> Result<()> {
     let mut renewed = renew::take::<Waiting>()?;
     let seat = seat::retake(directory, &mut renewed)?;
-    let (peer, pipe) = (renewed.next()?, renewed.next()?);
-    let (log, output) = (File::from(renewed.next()?), renewed.next()?);
-    let noted = renewed.state.checkout.take();
-    let checkout = noted.map(|noted| renewed.next().map(|index| Checkout::of(noted, index.into())));
-    let mask = if renewed.state.is_masked { renewed.mask().clone() } else { Mask::default() };
-    let Waiting { vigil, begin, gauge, dirty, waited, log_limit, rest, .. } = renewed.state;
-    let log = LogPump::resume(pipe, log, log_limit)?.behind(mask.veil());
-    let shim = Shim {
-        seat: &seat,
-        turns: Loop::renewed(seat.id.clone(), rest, peer, Some(log))?,
-        output,
-        mask,
-        begin,
-        checkout: checkout.transpose()?,
-        dirty,
-        engine: Some(vigil.leader),
-        unbound: false,
-        gauge,
-        renew_at: None,
-        told: None,
-        waited,
-    };
-    let ended = shim.do_and_end(|shim| {
+    let vigil = renewed.state.vigil;
+    let ended = Shim::renewed(&seat, renewed)?.do_and_end(|shim| {
         let facts = shim.see_out(&vigil);
         shim.with_circumstances(facts)
     });
@@ -74,6 +52,36 @@ pub(crate) fn go_on(directory: &Path) -> Result<()> {
         seat.free(leftover);
     }
     Ok(())
+}
+
+impl<'a> Shim<'a> {
+    /// Not inlined: what it needs of the stack, the wait uses again.
+    #[inline(never)]
+    fn renewed(seat: &'a Seat, mut renewed: Renewed<Waiting>) -> Result<Self> {
+        let mask: Mask = renewed.kept()?;
+        let (peer, pipe) = (renewed.next()?, renewed.next()?);
+        let (log, output) = (File::from(renewed.next()?), renewed.next()?);
+        let noted = renewed.state.checkout.take();
+        let checkout =
+            noted.map(|noted| renewed.next().map(|index| Checkout::of(noted, index.into())));
+        let Waiting { vigil, begin, gauge, dirty, waited, log_limit, rest, .. } = renewed.state;
+        let log = LogPump::resume(pipe, log, log_limit)?.behind(mask.veil());
+        Ok(Self {
+            seat,
+            turns: Loop::renewed(seat.id.clone(), rest, peer, Some(log))?,
+            output,
+            mask,
+            begin,
+            checkout: checkout.transpose()?,
+            dirty,
+            engine: Some(vigil.leader),
+            unbound: false,
+            gauge,
+            renew_at: None,
+            told: None,
+            waited,
+        })
+    }
 }
 
 impl Shim<'_> {
@@ -128,7 +136,6 @@ impl Shim<'_> {
             dirty: self.dirty,
             waited: self.waited,
             checkout: self.checkout.as_ref().map(|checkout| checkout.noted().clone()),
-            is_masked: !self.mask.is_empty(),
             log_limit: self.seat.spec.log_limit,
             rest: self.turns.rest(),
         };

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine_env;
 use crate::loops::{Loop, Rest};
 use crate::messages::Message;
-use crate::renew::{self, Later};
+use crate::renew::{self, Later, Renewed};
 use crate::seat::{self, Seat};
 
 /// Before the shim has said anything: it only has to exec and read a file.
@@ -69,11 +69,7 @@ pub(crate) fn run(directory: &Path) -> Result<()> {
 pub(crate) fn go_on(directory: &Path) -> Result<()> {
     let mut renewed = renew::take::<(Known, Rest)>()?;
     let seat = seat::retake(directory, &mut renewed)?;
-    let (peer, pipe, mask) = (renewed.next()?, renewed.next()?, renewed.mask());
-    let (known, rest) = renewed.state;
-    let turns = Loop::renewed(seat.id.clone(), rest, peer, None)?;
-    let warden = Warden { seat: &seat, turns, pipe, mask, known, renew_at: None };
-    if let Some(Ending::Whole(leftover)) = warden.watch()? {
+    if let Some(Ending::Whole(leftover)) = Warden::renewed(&seat, renewed)?.watch()? {
         seat.free(leftover);
     }
     Ok(())
@@ -174,6 +170,15 @@ impl<'a> Warden<'a> {
             },
             renew_at: Some(Instant::now() + renew::AFTER),
         })
+    }
+
+    /// Not inlined: what it needs of the stack, the wait uses again.
+    #[inline(never)]
+    fn renewed(seat: &'a Seat, mut renewed: Renewed<(Known, Rest)>) -> Result<Self> {
+        let (mask, peer, pipe) = (renewed.later()?, renewed.next()?, renewed.next()?);
+        let (known, rest) = renewed.state;
+        let turns = Loop::renewed(seat.id.clone(), rest, peer, None)?;
+        Ok(Self { seat, turns, pipe, mask, known, renew_at: None })
     }
 
     /// `None`: the shim has ended the run. It exits when it has freed the disk, or was killed while it did.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lattice::model::outcome::Exit;
 use lattice::process::helper::{HelperOutput, Helpers, scratch_file};
 use lattice::process::reap::{self, Child as State};
-use lattice::process::spawn;
+use lattice::process::{spawn, tree};
 use lattice::runs::context::COOKIE;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -67,7 +67,7 @@ impl Loop {
         let child = command.spawn()?;
         let in_time = self.wait_for_helper(&child, limit)?;
         if !in_time {
-            self.end_helper(&child)?;
+            self.end_helper(child.id().cast_signed())?;
         }
         let exit = match reap::collect(child.id().cast_signed()) {
             State::Exited(exit) => exit,
@@ -79,19 +79,19 @@ impl Loop {
 
     /// Whether the helper came to its end within its limit and without being interrupted.
     fn wait_for_helper(&mut self, child: &Child, limit: Duration) -> io::Result<bool> {
+        let pid = child.id().cast_signed();
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline && !self.is_interrupted() {
-            if self.wait_at_most(child, Duration::ZERO)? {
+            if self.wait_at_most(pid, Duration::ZERO)? {
                 return Ok(true);
             }
             self.turn(Some(deadline))?;
         }
-        self.wait_at_most(child, Duration::ZERO)
+        self.wait_at_most(pid, Duration::ZERO)
     }
 
-    fn wait_at_most(&mut self, child: &Child, limit: Duration) -> io::Result<bool> {
+    fn wait_at_most(&mut self, pid: i32, limit: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + limit;
-        let pid = child.id().cast_signed();
         while reap::peek(pid) == State::Running {
             if Instant::now() >= deadline {
                 return Ok(false);
@@ -103,7 +103,7 @@ impl Loop {
 
     /// The same command as a child that gets TERM when we die, in a group of its own, marked as this run's unless
     /// it removes the mark. `keeper` is what stands between the two, if something does.
-    fn through_helper_role(&self, keeper: &[OsString], command: &Command) -> Command {
+    pub(crate) fn through_helper_role(&self, keeper: &[OsString], command: &Command) -> Command {
         let mut helper = spawn::own_role("helper");
         helper
             .args([Pid::this().to_string(), self.umask.to_string()])
@@ -130,16 +130,26 @@ impl Loop {
 
     /// TERM first: on KILL git would leave its lock files. Then KILL in any case: the group may hold more than its
     /// leader, whose zombie keeps the number ours until it is collected.
-    fn end_helper(&mut self, child: &Child) -> io::Result<()> {
-        let group = Pid::from_raw(child.id().cast_signed());
+    pub(crate) fn end_helper(&mut self, pid: i32) -> io::Result<()> {
+        let group = Pid::from_raw(pid);
         let _gone = killpg(group, Signal::SIGTERM);
-        self.wait_at_most(child, SHORT_GRACE)?;
+        self.wait_at_most(pid, SHORT_GRACE)?;
         let _gone = killpg(group, Signal::SIGKILL);
-        self.wait_at_most(child, SHORT_GRACE).map(drop)
+        let deadline = Instant::now() + SHORT_GRACE;
+        // All of it: a sweep that follows would take the rest for what the engine has left.
+        while Instant::now() < deadline && has_living(group) {
+            self.turn(Some(deadline))?;
+        }
+        Ok(())
     }
 }
 
-fn contents(file: &mut std::fs::File) -> io::Result<Vec<u8>> {
+fn has_living(group: Pid) -> bool {
+    let below = tree::below(Pid::this().as_raw());
+    below.iter().any(|process| process.pgid == group.as_raw() && !process.is_dead())
+}
+
+pub(crate) fn contents(file: &mut std::fs::File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(OUTPUT_LIMIT).read_to_end(&mut bytes)?;

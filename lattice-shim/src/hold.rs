@@ -19,8 +19,8 @@ impl Shim<'_> {
     }
 
     pub(crate) fn uses_too_much(&mut self) -> Option<Reason> {
-        let own = &self.seat.id;
-        let spared = |pid| spare::is_other_supervisor(own, pid);
+        let (own, beside) = (&self.seat.id, self.turns.beside());
+        let spared = |pid| Some(pid) == beside || spare::is_other_supervisor(own, pid);
         self.gauge.as_mut().and_then(|gauge| gauge.exceeded(&spared))
     }
 

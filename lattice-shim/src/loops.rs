@@ -15,7 +15,7 @@ use lattice::process::channel::{Channel, Received};
 use lattice::process::inherit;
 use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
-use lattice::process::reap::{self};
+use lattice::process::reap::{self, Usage};
 use lattice::process::table;
 use lattice::process::tree::{self, Plan, STILL_UNKILLABLE_AFTER, Swept, UNKILLABLE_AFTER};
 use lattice::process::watch::{STOP_SIGNALS, Watch};
@@ -26,6 +26,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::beside::Beside;
 use crate::messages::Message;
 
 /// Grace of the sweep after an engine that has exited by itself, and of helpers that are late.
@@ -44,6 +45,7 @@ pub(crate) struct Rest {
     child_ended: bool,
     source: Option<Source>,
     settled: Option<(u64, Moment)>,
+    apart: Usage,
 }
 
 /// What a supervisor waits with.
@@ -81,6 +83,9 @@ pub(crate) struct Loop {
     pub(crate) group: Option<Group>,
     /// While this is set, a stop or this file ends helpers before their time.
     pub(crate) interrupted_by: Option<PathBuf>,
+    pub(crate) beside: Option<Beside>,
+    /// What of the use of children is not the engine's.
+    pub(crate) apart: Usage,
 }
 
 impl Loop {
@@ -113,6 +118,8 @@ impl Loop {
             patience: UNKILLABLE_AFTER,
             group: None,
             interrupted_by: None,
+            beside: None,
+            apart: Usage::default(),
         })
     }
 
@@ -124,6 +131,7 @@ impl Loop {
             child_ended: self.child_ended,
             source: self.follower.as_ref().map(|follower| follower.source().clone()),
             settled: self.settled.map(|(records, since)| (records, Moment::of(since))),
+            apart: self.apart,
         }
     }
 
@@ -139,6 +147,7 @@ impl Loop {
         turns.last_output = rest.last_output.instant();
         turns.settled = rest.settled.map(|(records, since)| (records, since.instant()));
         turns.child_ended = rest.child_ended;
+        turns.apart = rest.apart;
         if let (Some(source), Some(file)) = (rest.source, log.as_ref().and_then(LogPump::at_rest)) {
             turns.follower = Follower::begin(source, file.try_clone()?);
         }
@@ -219,6 +228,7 @@ impl Loop {
         let turned = self.turn(Some(Instant::now()));
         let is_empty = self.stops.is_empty() && self.messages.is_empty();
         let at_rest = is_empty
+            && self.beside.is_none()
             && self.peer.as_ref().is_some_and(Channel::is_empty)
             && self.log.as_ref().is_none_or(|log| log.at_rest().is_some());
         if turned.is_err() || !at_rest {
@@ -283,8 +293,10 @@ impl Loop {
     /// hours would fill the process table with them.
     pub(crate) fn reap_orphans(&mut self, leader: i32) {
         if std::mem::take(&mut self.child_ended) {
-            for pid in
-                table::children(Pid::this().as_raw()).into_iter().filter(|&pid| pid != leader)
+            let known = [Some(leader), self.beside()];
+            for pid in table::children(Pid::this().as_raw())
+                .into_iter()
+                .filter(|&pid| !known.contains(&Some(pid)))
             {
                 reap::collect(pid);
             }
@@ -307,7 +319,8 @@ impl Loop {
     /// Ends everything below this process, the leader last. `Plan::grace` is cut short by a further stop.
     pub(crate) fn end_tree(&mut self, leader: Option<i32>, grace: Duration) -> io::Result<Swept> {
         let run = self.run.clone();
-        let spared = move |pid| spare::is_other_supervisor(&run, pid);
+        let beside = self.beside();
+        let spared = move |pid| Some(pid) == beside || spare::is_other_supervisor(&run, pid);
         let plan = Plan { leader, grace, patience: self.patience, spared: &spared };
         // The signal of a stop whose request was seen first is not a second stop.
         let before = self.stops.len().max(1);

@@ -5,7 +5,9 @@
 //! `stage0` cleans what it inherited and starts `warden` or `finish`; `warden` starts `shim`; `shim` starts the
 //! engine through `gate`, and both start git through it, and hooks through `hook`.
 
+mod beside;
 mod debug;
+mod dirty;
 mod engine_env;
 mod exits;
 mod finish;

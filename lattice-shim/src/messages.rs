@@ -17,6 +17,8 @@ pub(crate) enum Message {
     Ending { reason: Reason, error: Option<String> },
     /// The engine's exit as it was seen, before it was reaped.
     Exited { exit: Exit },
+    /// What runs beside all else and is no process of the engine; `None`: it has ended.
+    Beside { pid: Option<i32> },
     /// Whether the main checkout had changes that the worktree did not see.
     Dirty { dirty: bool },
     /// The run is over; what follows only frees the disk.

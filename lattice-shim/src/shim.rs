@@ -15,7 +15,6 @@ use lattice::model::run::Spec;
 use lattice::process::gauge::Gauge;
 use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
-use lattice::process::reap;
 use lattice::process::{inherit, oom::Toll};
 use lattice::runs::directory::RunDir;
 use lattice::runs::end;
@@ -156,8 +155,8 @@ impl Shim<'_> {
     pub(crate) fn with_circumstances(&self, facts: Facts) -> Facts {
         let stop_requested = self.stop_is_requested();
         let waited_seconds = self.waited.map(|waited| waited.as_secs_f64());
-        let (dirty, unbound) = (self.dirty, self.unbound);
-        Facts { dirty, stop_requested, unbound, waited_seconds, ..facts }
+        let unbound = self.unbound;
+        Facts { stop_requested, unbound, waited_seconds, ..facts }
     }
 
     /// Hooks, a slot, worktree and setup; a stop cuts each of them short.
@@ -166,10 +165,7 @@ impl Shim<'_> {
         self.turns.interrupted_by = Some(self.seat.run.stop_request());
         self.patience(WORKTREE_LIMIT, Reason::WorktreeFailed);
         self.announce();
-        self.dirty = worktree::main_checkout_is_dirty(spec, &mut self.turns);
-        if let Some(dirty) = self.dirty {
-            self.turns.tell(&Message::Dirty { dirty });
-        }
+        self.ask_whether_dirty();
         self.wait_for_slot()?;
         let late = controls::is(Control::LateIntent);
         if late {
@@ -247,7 +243,7 @@ impl Shim<'_> {
     fn run_engine(&mut self) -> Facts {
         let spec = &self.seat.spec;
         let limit = Duration::from_millis(spec.timeout_ms);
-        let before = reap::children_usage().ok();
+        let before = self.turns.usage().ok();
         let toll = Toll::now();
         let leader = match self.launch(&spec.argv, limit, false) {
             Continue(leader) => leader,
@@ -354,11 +350,13 @@ impl Shim<'_> {
     /// From here on nothing is cut short: what the run has made is being saved.
     #[inline(never)]
     fn end(mut self, mut facts: Facts) -> Result<(Event, Ending)> {
-        drop(self.output);
         self.turns.interrupted_by = None;
         let limit = END_LIMIT + Duration::from_millis(self.seat.spec.end_limit_ms);
         self.turns.tell(&Message::patience(limit, facts.reason));
         self.turns.tell(&Message::Ending { reason: facts.reason, error: facts.error.clone() });
+        self.settle_whether_dirty()?;
+        facts.dirty = self.dirty;
+        drop(self.output);
         // E0, also for ways out of `work` that have swept nothing: a closed gate, a panic.
         let swept = self.turns.end_tree(None, Duration::ZERO)?;
         swept.note_in(&mut facts);

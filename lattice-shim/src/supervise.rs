@@ -69,6 +69,7 @@ impl Shim<'_> {
                 }
                 return self.clear(leader, None, SWEEP_GRACE);
             }
+            self.hear_whether_dirty();
             self.turns.reap_orphans(leader);
             let limits = self.limits(vigil);
             if let Some(reason) = self.must_end(&limits) {

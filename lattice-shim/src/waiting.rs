@@ -12,7 +12,7 @@ use lattice::model::outcome::{Facts, Reason};
 use lattice::process::gauge::Gauge;
 use lattice::process::monotonic::Moment;
 use lattice::process::pump::LogPump;
-use lattice::process::reap::{self, Usage};
+use lattice::process::reap::Usage;
 use lattice::runs::end::sequence::Ending;
 use lattice::runs::pool::{Checkout, Noted};
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ impl Shim<'_> {
         facts.exit = exit;
         facts.told = self.told.take().or_else(|| self.turns.told()).map(Box::new);
         swept.note_in(&mut facts);
-        if let (Some(before), Ok(after)) = (vigil.before, reap::children_usage()) {
+        if let (Some(before), Ok(after)) = (vigil.before, self.turns.usage()) {
             facts.cpu_seconds = Some(after.cpu_seconds - before.cpu_seconds);
             facts.max_rss_kb = peak(before, after);
         }

@@ -123,6 +123,8 @@ struct Known {
     error: Option<String>,
     exit: Option<Exit>,
     dirty: Option<bool>,
+    /// What runs beside the engine and is none of its processes.
+    beside: Option<i32>,
     /// What the shim could not write of the engine's output.
     unwritten: u64,
     /// The shim has ended the run, and this process is not needed any more.
@@ -165,6 +167,7 @@ impl<'a> Warden<'a> {
                 error: None,
                 exit: None,
                 dirty: None,
+                beside: None,
                 unwritten: 0,
                 over: false,
             },
@@ -245,6 +248,7 @@ impl<'a> Warden<'a> {
                     (known.ending, known.error) = (Some(reason), error);
                 }
                 Message::Exited { exit } => known.exit = Some(exit),
+                Message::Beside { pid } => known.beside = pid,
                 Message::Dirty { dirty } => known.dirty = Some(dirty),
                 Message::Lost { unwritten } => known.unwritten = unwritten,
                 Message::Over => known.over = true,
@@ -269,9 +273,19 @@ impl<'a> Warden<'a> {
         Ok(tree::send(self.known.shim, Signal::SIGKILL)?)
     }
 
+    /// It has got TERM when the shim died, and is not counted with what the engine has left.
+    fn end_beside(&mut self) -> io::Result<()> {
+        let child = self.known.beside.filter(|&pid| reap::peek(pid) != Child::Unknown);
+        let Some(pid) = child else { return Ok(()) };
+        self.turns.end_helper(pid)?;
+        reap::collect(pid);
+        Ok(())
+    }
+
     /// The shim is dead, and its children are ours now.
     #[inline(never)]
     fn finish(mut self, shim: Exit) -> Result<Ending> {
+        self.end_beside()?;
         let mask = self.mask.clone().and(secrets::of_project(&self.seat.spec));
         let log = LogPump::open(self.pipe, &self.seat.log(), self.seat.spec.log_limit).ok();
         // What the shim had read and not written is gone with it, and may end in the middle of a secret.

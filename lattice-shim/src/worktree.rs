@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use lattice::git::durable;
 use lattice::git::repository::{self, Repository};
 use lattice::git::worktree::{self, New};
-use lattice::git::{command, durable};
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::run::Spec;
 use lattice::process::helper::Helpers;
@@ -18,7 +18,6 @@ use lattice::storage::owner;
 use crate::engine_env;
 
 const COPY_LIMIT: Duration = Duration::from_hours(1);
-const STATUS_LIMIT: Duration = Duration::from_mins(1);
 
 /// Makes the worktree of a run that wants one. The answer is what git has made, where that may go into the pool.
 pub(crate) fn prepare(spec: &Spec, helpers: &mut dyn Helpers) -> Result<Option<Checkout>> {
@@ -143,27 +142,4 @@ fn copy(from: &Path, to: &Path, helpers: &mut dyn Helpers) -> Result<()> {
         why.lines().next().unwrap_or("it took too long")
     );
     Err(Failure::new(Code::WorktreeError, message))
-}
-
-/// Whether the main checkout has changes, untracked files included, that the worktree does not see.
-/// `None` where git cannot say it in time.
-pub(crate) fn main_checkout_is_dirty(spec: &Spec, helpers: &mut dyn Helpers) -> Option<bool> {
-    spec.worktree_path.as_ref()?;
-    let mut git = command::git(&spec.project_root);
-    let own_files = format!(":(exclude,top){}", spec.prefix.join(".lattice").display());
-    git.args([
-        "--no-optional-locks",
-        "status",
-        "--porcelain",
-        "-z",
-        "--ignore-submodules=all",
-        "--",
-        ":(top)",
-    ])
-    .arg(own_files);
-    let output = helpers
-        .run(git, None, STATUS_LIMIT)
-        .ok()
-        .filter(lattice::process::helper::HelperOutput::success)?;
-    Some(!output.stdout.is_empty())
 }

@@ -122,6 +122,8 @@ mod run_confined;
 mod run_control_group;
 /// One worker at a time on one task.
 mod run_dedup;
+/// Whether the main checkout had changes, which git finds out meanwhile.
+mod run_dirty;
 /// Waiters and others that look on while a run ends.
 mod run_ending;
 /// Everything that callers export, and who gets it.

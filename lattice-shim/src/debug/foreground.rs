@@ -190,6 +190,7 @@ fn narrate(message: &Message) {
         | Message::Exited { .. }
         | Message::Opened
         | Message::Over
+        | Message::Beside { .. }
         | Message::Dirty { .. }
         | Message::Lost { .. } => return,
     };

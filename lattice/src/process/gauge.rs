@@ -68,6 +68,11 @@ impl Gauge {
         found
     }
 
+    /// Not theirs, of what children that have been reaped have used.
+    pub fn leave_out(&mut self, cpu_seconds: f64) {
+        self.before += cpu_seconds;
+    }
+
     /// Whether those that have ended and been reaped have used up all processor time by themselves.
     pub fn cpu_is_spent(&self) -> bool {
         self.is_over(reaped() - self.before)

@@ -62,7 +62,7 @@ pub fn children_usage() -> io::Result<Usage> {
     })
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Usage {
     pub cpu_seconds: f64,
     pub max_rss_kb: u64,

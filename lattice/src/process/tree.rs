@@ -169,9 +169,11 @@ fn others_alive(plan: &Plan<'_>) -> bool {
     let mut left_out = 0;
     for pid in table::children(Pid::this().as_raw()) {
         let is_leader = plan.leader == Some(pid);
-        let state = if is_leader { reap::peek(pid) } else { reap::collect(pid) };
+        // Whoever is spared is somebody's to reap, too.
+        let is_spared = (plan.spared)(pid);
+        let state = if is_leader || is_spared { reap::peek(pid) } else { reap::collect(pid) };
         match state {
-            Child::Running if (plan.spared)(pid) => left_out += 1,
+            Child::Running | Child::Exited(_) if is_spared => left_out += 1,
             Child::Running => return true,
             Child::Exited(_) if is_leader => left_out += 1,
             Child::Exited(_) | Child::Unknown => {}

@@ -66,6 +66,7 @@ pub fn would_block(pid: Pid, call: &str, registers: &user_regs_struct) -> bool {
     let flags = match call {
         "openat" => Some(registers.rdx),
         "flock" => return registers.rsi & 4 != 0,
+        "getrandom" => return registers.rdx & u64::from(libc::GRND_NONBLOCK) != 0,
         "read" | "write" | "splice" => {
             fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", registers.rdi)).ok().and_then(
                 |text| {

@@ -10,11 +10,11 @@ LIMITS = (
     ("worker run returns, in place", ("programs", "git"), 0, "a file says what HEAD is"),
     ("supervisor memory", ("threads", "warden"), 1, "no thread in a supervisor"),
     ("supervisor memory", ("threads", "shim"), 1, "no thread in a supervisor"),
-    ("supervisor memory", ("kB", "together"), 300, "private and dirty; a static build"),
-    ("supervisor memory after a log of 64 MB", ("kB", "together"), 340, "whatever the engine prints"),
-    ("waiting supervisors, log of 0 MB", ("kB", "together"), 112, "92 to 100 when this was written; a stack may begin anywhere in its page"),
-    ("waiting supervisors, log of 10 MB", ("kB", "together"), 112, "whatever the engine prints"),
-    ("waiting supervisors, log of 200 MB", ("kB", "together"), 112, "and however much"),
+    ("supervisor memory", ("kB", "together"), 136, "110 when this was written: private and dirty; a static build"),
+    ("supervisor memory after a log of 64 MB", ("kB", "together"), 136, "whatever the engine prints"),
+    ("waiting supervisors, log of 0 MB", ("kB", "together"), 120, "88 to 104 when this was written; a stack may begin anywhere in its page"),
+    ("waiting supervisors, log of 10 MB", ("kB", "together"), 120, "whatever the engine prints"),
+    ("waiting supervisors, log of 200 MB", ("kB", "together"), 120, "and however much"),
     ("waiting supervisors, log of 200 MB", ("threads", "warden"), 1, "no thread in a supervisor"),
     ("waiting supervisors, log of 200 MB", ("threads", "shim"), 1, "no thread in a supervisor"),
     ("events a second, 16 processes on 1 task", ("lost",), 0, "every comment is counted"),
@@ -23,7 +23,7 @@ LIMITS = (
     ("events a second, 16 processes on 16 tasks", ("lost",), 0, "every comment is counted"),
     ("peak of memory, doctor", ("more",), 1024, "kB; it does not grow with the number of tasks"),
     ("peak of memory, rebuild", ("more",), 1024, "kB; it does not grow with the number of tasks"),
-    ("size of the binaries", ("kB", "lattice-shim"), 2560, "with a static libc"),
+    ("size of the binaries", ("kB", "lattice-shim"), 3072, "2,808 when this was written; with a static libc"),
 )
 
 

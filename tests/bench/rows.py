@@ -10,7 +10,7 @@ from growth import growth
 from many import contention, peaks, scale, throughput
 from measure import count, count_alone, interleave, memory, middle, programs, sh, spread
 from project import ACTOR, Project
-from waiting import crowd, waiting
+from waiting import crowd, waiting, waits
 
 
 class Bench:
@@ -220,7 +220,7 @@ def mean(numbers):
 
 
 def settled(project, worker, count):
-    """The supervisors of the open runs, when their engines run and have said all that they will say."""
+    """The supervisors of the open runs, when their engines run and have said all that they will say, and they wait."""
     size = -1
     while True:
         runs = list((project.root / ".lattice/runs").glob("ev_*"))
@@ -229,7 +229,9 @@ def settled(project, worker, count):
         begun = [run for run in runs if (run / "engine.json").exists()]
         if len(begun) == count and now == size and (worker != "loud" or now > 1 << 20):
             identities = [json.loads((run / "supervisor.json").read_text()) for run in runs]
-            return [{role: identity[role]["pid"] for role in ("warden", "shim")} for identity in identities]
+            found = [{role: identity[role]["pid"] for role in ("warden", "shim")} for identity in identities]
+            if all(waits(pid) for pids in found for pid in pids.values()):
+                return found
         size = now
         time.sleep(0.3)
 

@@ -91,9 +91,14 @@ def settled(project, runs, printed):
         if len(directories) == runs and sum(log.stat().st_size for log in logs) >= printed * runs:
             found = [json.loads((run / "supervisor.json").read_text()) for run in directories]
             pids = [run[role]["pid"] for run in found for role in ROLES]
-            if all(b"\0waits\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids):
+            if all(waits(pid) for pid in pids):
                 return pids
         time.sleep(0.1)
+
+
+def waits(pid):
+    """It has become itself anew."""
+    return b"\0waits\0" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def drain(project):

@@ -34,7 +34,7 @@ GOALS = (
          why="The tree is made by git itself, one process for the registration and one for the files, under a supervisor."),
     Goal("engine start, recycled worktree", "engine starts, recycled worktree of", ratio("git worktree add"), 0.1, 0.2, "x git worktree add",
          why="git's own check of every file that was kept is what remains."),
-    Goal("worktree removal, from the record on", "record to nothing left,", lambda row: round(row["ms"]["ours"] - row["ms"]["here"], 1), 2, 5, " ms",
+    Goal("worktree removal, from the record on", "record to no run left,", lambda row: round(row["ms"]["ours"] - row["ms"]["here"], 1), 2, 5, " ms",
          why="The record is written before; what takes long after it is to unlink every file, for which nobody waits but the supervisor itself."),
     Goal("supervisor memory, warden and shim", "waiting supervisors, log of 200 MB", lambda row: row["kB"]["together"], 60, 120, " kB private and dirty",
          why="Two processes guard one run, and an empty Rust program that is linked like them with a static glibc has 52 kB already; musl, which `scripts/release` takes where the toolchain has it, dirties fewer pages."),

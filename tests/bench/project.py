@@ -44,6 +44,9 @@ class Project:
     def pooled(self):
         return any((self.root / ".lattice/worktrees").glob(".pool-*/facts.json"))
 
+    def ended(self):
+        return not any((self.root / ".lattice/runs").glob("ev_*"))
+
     def freed(self):
         """Of an ended run nothing is left but what the pool keeps."""
         left = [*(self.root / ".lattice/runs").glob(".old-*"), *(self.root / ".lattice/worktrees").glob(".trash-*")]

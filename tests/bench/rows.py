@@ -93,8 +93,8 @@ def event(bench):
 
 
 def drain(project):
-    """Until no supervisor of the project is left."""
-    while any((project.root / ".lattice/runs").glob("ev_*")):
+    """Until no supervisor of the project is left, nor anything that it would free."""
+    while not (project.ended() and project.freed()):
         time.sleep(0.02)
 
 
@@ -148,14 +148,13 @@ def worktree(bench):
                 project.run("worker", "run", worker, task, *ACTOR)
                 until(lambda: log.read_text().count("started_event_id") > ends)
                 recorded = time.monotonic_ns()
-                drain(project)
+                until(project.ended)
                 ended = int(stamp.read_text())
                 begins[name].append(ended - begin)
                 if name in records:
                     records[name].append(recorded - ended)
                     clears[name].append(time.monotonic_ns() - recorded)
-                else:
-                    until(project.freed)
+                until(project.freed)
                 stamp.unlink()
             tree, copy = place / f"w{number}", place / f"t{number}"
             begins["git worktree add"].append(timed("git", "-C", project.root, "worktree", "add", "-q", "--detach", tree))
@@ -169,7 +168,7 @@ def worktree(bench):
         yield {"row": f"engine starts, fresh worktree of {files} files", "ms": ms, "ratio": less("ours")}
         yield {"row": f"engine starts, recycled worktree of {files} files", "ms": ms, "ratio": less("recycled")}
         yield {"row": f"end of the engine to its record, {files} files", "ms": {name: in_ms(found) for name, found in records.items()}}
-        yield {"row": f"record to nothing left, {files} files", "ms": {name: in_ms(found) for name, found in clears.items()}}
+        yield {"row": f"record to no run left, {files} files", "ms": {name: in_ms(found) for name, found in clears.items()}}
 
 
 def in_ms(times):

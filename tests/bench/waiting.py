@@ -103,7 +103,7 @@ def waits(pid):
 
 def drain(project):
     """Until no supervisor of the project is left."""
-    while any((project.root / ".lattice/runs").glob("ev_*")):
+    while not project.ended():
         time.sleep(0.02)
 
 

@@ -71,9 +71,9 @@ def throughput(bench):
         project.create()
     contenders = {"ours": lambda: supervised(bench, project, each), "floor": lambda: launched(bench, place, each)}
     if tool := bench.peers.get("tsp"):
-        contenders["task-spooler"] = lambda: spooled(bench, tool, place, each)
+        contenders["task-spooler"] = lambda tool=tool: spooled(bench, tool, place, each)
     if tool := bench.peers.get("pueue"):
-        contenders["pueue"] = lambda: queued(bench, tool, place)
+        contenders["pueue"] = lambda tool=tool: queued(bench, tool, place)
     rates = {name: [] for name in contenders}
     for number in range(2):
         bench.first = number * runs

@@ -54,6 +54,7 @@ pub(crate) mod worker;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
@@ -159,9 +160,12 @@ pub(crate) fn run(caller: Caller) -> ExitCode {
     failure::exit_code(&session.out, result)
 }
 
-/// Only the command that is named is built; help and errors may have to speak of all.
+/// Only the command that is named is built; help and errors may have to speak of all, the version of none.
 fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse().or_else(|_| Cli::from_arg_matches_mut(&mut whole().try_get_matches()?))
+    Cli::try_parse().or_else(|error| match error.kind() {
+        ErrorKind::DisplayVersion => Err(error),
+        _ => Cli::from_arg_matches_mut(&mut whole().try_get_matches()?),
+    })
 }
 
 fn whole() -> clap::Command {

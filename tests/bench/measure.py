@@ -98,8 +98,9 @@ def strace(command, cwd, *options):
 
 
 def memory(pid):
-    """Private dirty kB, proportional kB, and threads."""
+    """Private dirty kB, proportional kB, and threads. A page of the program's own file that is not on its disk yet, or in
+    a tmpfs, counts as dirty too (proc_pid_smaps(5)), but none that the process has written: those are anonymous."""
     rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
     threads = re.search(r"^Threads:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
     kb = lambda name: int(re.search(rf"^{name}:\s+(\d+)", rollup, re.M)[1])
-    return kb("Private_Dirty"), kb("Pss"), int(threads[1])
+    return min(kb("Private_Dirty"), kb("Anonymous")), kb("Pss"), int(threads[1])

@@ -3,12 +3,15 @@
 use std::io;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::getpgrp;
 use rustix::termios::tcgetpgrp;
 
 #[cfg(target_os = "linux")]
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::{
+    signal::SigmaskHow,
+    signalfd::{SfdFlags, SignalFd},
+};
 
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,7 +34,21 @@ pub enum Received {
 
 /// Both ends close on exec; hand one over as a standard stream.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, close_on_exec(), None)?)
+    let (left, right) = socketpair(AddressFamily::UNIX, SocketType::STREAM, close_on_exec(), None)?;
+    #[cfg(target_vendor = "apple")]
+    for end in [&left, &right] {
+        rustix::net::sockopt::set_socket_nosigpipe(end, true)?;
+    }
+    Ok((left, right))
+}
+
+/// A peer that is gone is an error and no SIGPIPE: by a flag of each send, or, where there is no such flag, by the
+/// option that [`pair`] gives both sockets.
+fn without_signal() -> SendFlags {
+    #[cfg(not(target_vendor = "apple"))]
+    return SendFlags::NOSIGNAL;
+    #[cfg(target_vendor = "apple")]
+    return SendFlags::empty();
 }
 
 #[cfg(target_os = "linux")]
@@ -72,7 +86,7 @@ impl Channel {
                 &self.socket,
                 &[IoSlice::new(&bytes[sent..])],
                 &mut control,
-                SendFlags::NOSIGNAL,
+                without_signal(),
             ) {
                 Ok(count) => sent += count,
                 Err(Errno::INTR) => continue,

@@ -102,7 +102,7 @@ fn s14_an_end_is_synced_in_the_order_in_which_it_is_relied_on() {
             &["fsync(", &format!("{directory}>")],
             &["write(", &log, "process_failed"],
             &["sync(", &log],
-            &["rename", "/worktrees/", "/.trash-"],
+            &["rename", "/worktrees/", if sandbox.has_pool() { "/.pool-" } else { "/.trash-" }],
             &["sync(", "/logs/workers/"],
             &["rename", &directory, "/.old-"],
             &["fsync(", "/.lattice/runs>"],

@@ -148,9 +148,9 @@ fn a_hook_that_hangs_or_fails_costs_no_end() {
     sandbox.configure("hooks", json!({"post_event": "exit 7", "on": {"process_completed": line}}));
     let run = sandbox.start("Work");
     assert_eq!(run.ended()["type"], "process_completed", "the end does not wait for its hooks");
-    for name in ["hook", "apart", "daemon"] {
-        sandbox.socket.peer(name).wait_dead(SOON);
-    }
+    // All have to be met while they live.
+    let peers = ["hook", "apart", "daemon"].map(|name| sandbox.socket.peer(name));
+    peers.iter().for_each(|peer| peer.wait_dead(SOON));
     sandbox.assert_clean();
     assert_eq!(sandbox.assert_runs_ended(), 1);
 }
@@ -167,9 +167,8 @@ fn f7_a_run_that_a_late_hook_has_started_goes_on() {
     sandbox.configure("hooks", json!({"on": {"process_completed": script}}));
     sandbox.start("First").ended();
     let second = sandbox.socket.peer("second");
-    for name in ["apart", "hook"] {
-        sandbox.socket.peer(name).wait_dead(SOON);
-    }
+    let late = ["apart", "hook"].map(|name| sandbox.socket.peer(name));
+    late.iter().for_each(|peer| peer.wait_dead(SOON));
     assert!(!second.is_dead());
     second.tell("exit 0");
     sandbox.assert_clean();

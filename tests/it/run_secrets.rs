@@ -4,6 +4,7 @@ use fs_err as fs;
 use serde_json::{Value, json};
 
 use crate::harness::sandbox::Sandbox;
+use crate::harness::waiting::{SOON, eventually};
 
 /// One for each way in.
 const PLANTED: [&str; 4] =
@@ -47,6 +48,11 @@ fn s23_planted_secrets_are_nowhere() {
     let run = sandbox.run_of(&answer.data());
     let end = run.ended();
     sandbox.record_is_there(&run.id);
+    // Its worktree too, also where it stays in a pool.
+    eventually("the end is over", SOON, || match sandbox.traces() {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
     assert_eq!(end["data"]["exit_code"], 3, "{end}");
     let tail = end["data"]["log_tail"].as_str().unwrap();
     assert!(tail.contains("<DEPLOY_KEY>"), "the tail is there, and masked: {tail}");

@@ -157,7 +157,7 @@ impl Stage {
 }
 
 #[expect(clippy::ptr_arg, reason = "it is asked of the elements of a list")]
-fn is_trash(trace: &String) -> bool {
+pub fn is_trash(trace: &String) -> bool {
     // A half-made member of a pool is garbage too; one that is whole is no trace.
     ["worktree .trash-", "worktree .pool-"].iter().any(|kind| trace.starts_with(kind))
 }

@@ -6,7 +6,7 @@ use fs_err as fs;
 use rustix::process::Signal;
 
 use super::groups;
-use super::oracle::kept;
+use super::oracle::{is_trash, kept};
 use super::stage::{Stage, SystemCall, lose, traces};
 use crate::harness::call::Call;
 use crate::harness::process::Process;
@@ -224,7 +224,7 @@ fn trash(stage: &Stage, seed: &str) -> Option<Duration> {
     let before = stage.runs();
     stage.struck(stage.start("NoWarden"), &format!("{}:kill", moment(deep)), true).0.ok();
     let left = stage.sandbox.traces();
-    assert!(left.iter().any(|trace| trace.starts_with("worktree .trash-")), "{seed}: {left:?}");
+    assert!(left.iter().any(is_trash), "{seed}: {left:?}");
     stage.settle(seed, &before, None);
     None
 }

@@ -109,9 +109,7 @@ impl Sandbox {
 
     pub fn make_lattice(&mut self) {
         self.lattice(["init", "--project-code", "LAT", "--actor", ACTOR]).run().ok();
-        if let Some(members) =
-            variable("LATTICE_TEST_POOL").and_then(|text| text.to_str()?.parse().ok())
-        {
+        if let Some(members) = members_of_pools() {
             self.pool(members);
         }
         self.task = self.create("First task");
@@ -181,7 +179,13 @@ impl Sandbox {
         let bytes = fs::read(&path).expect("a project has a configuration");
         let mut config: Value = serde_json::from_slice(&bytes).expect("the configuration is JSON");
         config[key] = value;
-        fs::write(&path, config.to_string()).expect("the project is writable");
+        let text = serde_json::to_string_pretty(&config).expect("a value is JSON");
+        fs::write(&path, text + "\n").expect("the project is writable");
+    }
+
+    /// Whether finished worktrees are kept where a test says nothing of that.
+    pub fn has_pool(&self) -> bool {
+        members_of_pools().is_some_and(|members| members > 0)
     }
 
     /// How many worktrees are kept for the next runs.
@@ -314,4 +318,9 @@ fn root() -> PathBuf {
     let is_tmpfs = rustix::fs::statfs(&memory).is_ok_and(|found| found.f_type == TMPFS_MAGIC);
     let is_writable = rustix::fs::access(&memory, rustix::fs::Access::WRITE_OK).is_ok();
     if is_tmpfs && is_writable { memory } else { env::temp_dir() }
+}
+
+/// The pool that every project gets.
+fn members_of_pools() -> Option<u64> {
+    variable("LATTICE_TEST_POOL")?.to_str()?.parse().ok()
 }

@@ -52,9 +52,15 @@ impl Tree {
 }
 
 impl Sandbox {
-    /// The project but for what any command may touch: lock files, and the store's name.
+    /// The project but for what any command may touch, lock files and the store's name, and for members of a pool,
+    /// which stay where they belong.
     pub fn tree(&self) -> Tree {
-        Tree::of(&self.project, &[".lattice/locks", ".lattice/runs/.store", "project/.git"])
+        let without = [".lattice/locks", ".lattice/runs/.store", "project/.git"];
+        let mut tree = Tree::of(&self.project, &without);
+        let members = self.lattice_dir().join("worktrees/.pool-");
+        let members = members.as_os_str().as_encoded_bytes();
+        tree.0.retain(|path, _| !path.as_os_str().as_encoded_bytes().starts_with(members));
+        tree
     }
 
     /// Fails if the project is not what it was.

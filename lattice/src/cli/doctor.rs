@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use lattice::model::event::Event;
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::finding::{Finding, Level};
 use lattice::model::ids::TaskId;
+use lattice::model::reduce::OpenRun;
 use lattice::runs::context::Context;
 use lattice::runs::{doctor as of_runs, reap};
 use lattice::storage::doctor::{Survey, repair, survey};
@@ -54,7 +54,7 @@ pub(crate) fn doctor(session: &Session, args: &DoctorArgs) -> Result<()> {
 
 fn look(session: &Session, ctx: &Context) -> Survey {
     let _progress = Progress::new(session, "reading all logs");
-    let of_task = |task: &TaskId, events: &[Event]| of_runs::of_task(ctx, task, events);
+    let of_task = |task: &TaskId, open: &[OpenRun]| of_runs::of_task(ctx, task, open);
     let mut survey = survey(&ctx.layout, &of_task);
     let config = read_config(&ctx.layout).unwrap_or_default();
     survey.findings.extend(of_runs::of_directories(ctx, &config));

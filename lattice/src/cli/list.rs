@@ -6,6 +6,7 @@ use serde_json::Value;
 use lattice::model::actor;
 use lattice::model::config::Config;
 use lattice::model::failure::Result;
+use lattice::model::policy::{REVIEW, newest_artifact};
 use lattice::model::reduce::Snapshot;
 use lattice::storage::task::read_config;
 
@@ -14,6 +15,7 @@ use super::out::Form;
 use super::runs::list_reaped;
 use super::session::Session;
 use crate::render;
+use crate::render::paint::Paint;
 
 /// What a line shows, what the filters look at, and what speaks of runs and reviews.
 const SHOWN: [&str; 10] = [
@@ -69,32 +71,56 @@ pub(crate) fn list(session: &Session, args: &ListArgs) -> Result<()> {
     let layout = session.layout()?;
     let config = read_config(&layout)?;
     let status = args.status.as_deref().map(|text| status_filter(session, &config, text));
-    let keys = (session.out.form() != Form::Json).then_some(&SHOWN[..]);
-    let tasks = list_reaped(session, &layout, args.include_archived, keys);
+    let is_wanted = |task: &Snapshot| matches(args, status.as_deref(), task);
     let mut drifts = Drifts::new(&layout);
-    let wanted = tasks.into_iter().filter(|(task, _)| matches(args, status.as_deref(), task));
     match session.out.form() {
         Form::Json => {
-            let mut row = |(task, archived): (Snapshot, bool)| {
+            let keep = |task, archived| is_wanted(&task).then_some((task, archived));
+            let row = |(task, archived): (Snapshot, bool)| {
                 let drift = drifts.of(&task);
                 as_json(args, task, archived, drift.as_ref())
             };
-            session.out.data(wanted.map(&mut row).collect())
+            let tasks = list_reaped(session, &layout, args.include_archived, None, keep);
+            session.out.data(tasks.into_iter().map(row).collect())
         }
         Form::Quiet => {
-            wanted.into_iter().try_for_each(|(task, _)| session.out.line(task.display_id()))
+            let keep = |task: Snapshot, _| is_wanted(&task).then(|| task.display_id().to_owned());
+            let ids = list_reaped(session, &layout, args.include_archived, Some(&SHOWN), keep);
+            ids.iter().try_for_each(|id| session.out.line(id))
         }
-        Form::Human => wanted.into_iter().try_for_each(|(task, archived)| {
-            let status = config.display_status(task.status());
-            let line = render::task::list_line(&task, &status, archived, session.out.paint);
-            // What is over was reviewed as it was; a fresh review of open work is nothing to speak of.
-            let is_over = OVER.contains(&task.status()) || archived;
-            let drift = if is_over { None } else { drifts.of(&task) };
-            match drift.filter(|drift| !drift.is_fresh()) {
-                Some(drift) => session.out.line(format_args!("{line}  [{}]", drift.words())),
-                None => session.out.line(line),
-            }
-        }),
+        Form::Human => {
+            let paint = session.out.paint;
+            let keep = |task: Snapshot, archived| {
+                is_wanted(&task).then(|| Row::of(&config, task, archived, paint))
+            };
+            let rows = list_reaped(session, &layout, args.include_archived, Some(&SHOWN), keep);
+            rows.iter().try_for_each(|row| match row.drift(&mut drifts) {
+                Some(drift) => session.out.line(format_args!("{}  [{}]", row.line, drift.words())),
+                None => session.out.line(&row.line),
+            })
+        }
+    }
+}
+
+/// A line, and the task itself where a review of it may be old.
+struct Row {
+    line: String,
+    reviewed: Option<Snapshot>,
+}
+
+impl Row {
+    fn of(config: &Config, task: Snapshot, archived: bool, paint: Paint) -> Self {
+        let status = config.display_status(task.status());
+        let line = render::task::list_line(&task, &status, archived, paint);
+        // What is over was reviewed as it was.
+        let is_over = OVER.contains(&task.status()) || archived;
+        let is_reviewed = !is_over && newest_artifact(&task, REVIEW).is_some();
+        Self { line, reviewed: is_reviewed.then_some(task) }
+    }
+
+    /// A fresh review of open work is nothing to speak of.
+    fn drift(&self, drifts: &mut Drifts<'_>) -> Option<ReviewDrift> {
+        drifts.of(self.reviewed.as_ref()?).filter(|drift| !drift.is_fresh())
     }
 }
 

@@ -1,5 +1,9 @@
 //! `lattice next`
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::iter;
+
 use clap::Args;
 use serde_json::{Map, Value};
 
@@ -85,11 +89,12 @@ fn who(session: &Session, write: &WriteArgs, claim: bool) -> Result<Option<Autho
 
 /// The best task by the snapshots that is on offer by its log, too: another tool may have written an old snapshot.
 fn choose(session: &Session, layout: &Layout, wanted: &Wanted) -> Option<Snapshot> {
-    let tasks = list_reaped(session, layout, false, Some(&RANKED));
-    let ranked = wanted.rank(tasks.into_iter().map(|(task, _)| task).collect());
-    ranked.into_iter().filter_map(|task| task.task_id()).find_map(|id| {
-        let (_, task, archived) = read_task(layout, &id).ok()?;
-        (!archived && wanted.offers(&task)).then_some(task)
+    let keep = |task: Snapshot, _| wanted.offer(&task).map(Reverse);
+    // Mostly the first one is it, and nobody needs the others in order.
+    let mut offers = BinaryHeap::from(list_reaped(session, layout, false, Some(&RANKED), keep));
+    iter::from_fn(|| offers.pop()).find_map(|Reverse(offer)| {
+        let (_, task, archived) = read_task(layout, &offer.task_id()?).ok()?;
+        (!archived && wanted.offer(&task).is_some()).then_some(task)
     })
 }
 

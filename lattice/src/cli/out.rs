@@ -118,7 +118,9 @@ impl Out {
     }
 
     pub(crate) fn line(&self, text: impl Display) -> Result<()> {
-        self.write(|stdout| writeln!(stdout, "{}", json::shown(&text.to_string())))
+        let mut line = text.to_string();
+        line.push('\n');
+        self.write(|stdout| stdout.write_all(json::shown(&line).as_bytes()))
     }
 
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {

@@ -9,7 +9,7 @@ use lattice::model::reduce::Snapshot;
 use lattice::runs::context::{Context, DEPTH};
 use lattice::runs::reap::{self, Action, Reaped};
 use lattice::storage::layout::Layout;
-use lattice::storage::task::{list_fields, list_snapshots, read_open_runs};
+use lattice::storage::task::{list_kept, read_open_runs};
 
 use super::caller::Caller;
 use super::progress::Progress;
@@ -62,26 +62,27 @@ pub(crate) fn reap_among(session: &Session, ctx: &Context, tasks: &[TaskId]) -> 
     }
 }
 
-/// The tasks with these fields, once dead runs among them are ended. Mostly there are none, and then it is enough to
-/// have read the tasks once.
-pub(crate) fn list_reaped(
+/// What `keep` makes of the tasks with these fields, `true` for archived ones, once dead runs among them are ended. Mostly
+/// there are none, and then it is enough to have read the tasks once. Among the fields there is `active_processes`.
+pub(crate) fn list_reaped<T: Send>(
     session: &Session,
     layout: &Layout,
     include_archived: bool,
     keys: Option<&[&str]>,
-) -> Vec<(Snapshot, bool)> {
-    let read = || match keys {
-        Some(keys) => list_fields(layout, include_archived, keys),
-        None => list_snapshots(layout, include_archived),
+    keep: impl Fn(Snapshot, bool) -> Option<T> + Sync,
+) -> Vec<T> {
+    let look = |task: Snapshot, archived| {
+        let is_open = task.get("active_processes").is_some();
+        (is_open.then(|| task.task_id()).flatten(), keep(task, archived))
     };
+    let read = || list_kept(layout, include_archived, keys, look);
     let (mut tasks, mut unreadable) = read();
-    let open = tasks.iter().filter(|(task, _)| task.get("active_processes").is_some());
-    let open: Vec<TaskId> = open.filter_map(|(task, _)| task.task_id()).collect();
+    let open: Vec<TaskId> = tasks.iter_mut().filter_map(|(open, _)| open.take()).collect();
     if reap_among(session, &context(session, layout), &open) {
         (tasks, unreadable) = read();
     }
     session.out.warn_all(unreadable);
-    tasks
+    tasks.into_iter().filter_map(|(_, kept)| kept).collect()
 }
 
 /// The same for a command that needs the runs ended before it goes on, but not at any price.

@@ -1,10 +1,12 @@
 //! The bytes of one event log: which lines are broken or there twice, and the log without them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::iter;
 
 use super::event::Event;
+use super::line::{Line, Told};
 
 /// Tries to find a whole event behind a torn one. More of them in one line is no accident.
 const ATTEMPTS: usize = 16;
@@ -27,13 +29,13 @@ pub enum Flaw {
 }
 
 /// The events of a log, and everything that is wrong with it, both in file order.
-pub fn examine(log: &[u8]) -> (Vec<Event>, Vec<Flaw>) {
+pub fn examine(log: &[u8]) -> (Vec<Line<'_>>, Vec<Flaw>) {
     let mut known = Known::default();
     let mut flaws = Vec::new();
     for (index, (_, text)) in lines(log).enumerate() {
         let line = index + 1;
         let is_ended = text.ends_with(b"\n");
-        match (Event::parse(text.trim_ascii()), is_ended) {
+        match (Line::parse(text.trim_ascii()), is_ended) {
             _ if text.trim_ascii().is_empty() => {}
             (None, false) => flaws.push(Flaw::Torn { line }),
             (None, true) => flaws.push(Flaw::Broken { line }),
@@ -74,7 +76,7 @@ pub fn mended(log: &[u8]) -> Option<Mended> {
             match piece {
                 Piece::Blank(bytes) => mended.kept.extend_from_slice(bytes),
                 Piece::Event(bytes, event) => {
-                    if let Standing::Repeated(_) = known.add(event) {
+                    if let Standing::Repeated(_) = known.add(Line::Whole(event)) {
                         mended.aside.push((offset, bytes.to_vec()));
                         continue;
                     }
@@ -151,10 +153,10 @@ fn lines(log: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 }
 
 #[derive(Default)]
-struct Known {
-    events: Vec<Event>,
+struct Known<'a> {
+    events: Vec<Line<'a>>,
     /// Where the first one with an ID is.
-    first: HashMap<String, usize>,
+    first: HashMap<Cow<'a, str>, usize>,
 }
 
 enum Standing {
@@ -163,16 +165,18 @@ enum Standing {
     SameId(String),
 }
 
-impl Known {
-    fn add(&mut self, event: Event) -> Standing {
-        let standing = match (event.id(), self.first.get(event.id())) {
-            ("", _) => Standing::New,
-            (id, Some(&first)) if self.events[first] == event => Standing::Repeated(id.to_owned()),
-            (id, Some(_)) => Standing::SameId(id.to_owned()),
-            (id, None) => {
-                self.first.insert(id.to_owned(), self.events.len());
-                Standing::New
-            }
+impl<'a> Known<'a> {
+    fn add(&mut self, event: Line<'a>) -> Standing {
+        let number = self.events.len();
+        let standing = match event.id() {
+            "" => Standing::New,
+            id => match *self.first.entry(event.id_text()).or_insert(number) {
+                first if first == number => Standing::New,
+                first if self.events[first].whole() == event.whole() => {
+                    Standing::Repeated(id.to_owned())
+                }
+                _ => Standing::SameId(id.to_owned()),
+            },
         };
         self.events.push(event);
         standing

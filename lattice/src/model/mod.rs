@@ -14,6 +14,7 @@ pub mod finding;
 pub mod hooks;
 pub mod ids;
 pub mod json;
+pub mod line;
 pub mod log_text;
 pub mod mask;
 pub mod new_file;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::actor;
+use super::ids::TaskId;
 use super::reduce::Snapshot;
 
 const PRIORITIES: [&str; 4] = ["critical", "high", "medium", "low"];
@@ -21,39 +22,45 @@ pub struct Wanted {
     pub statuses: Option<Vec<String>>,
 }
 
+/// A task on offer. The better one is the lesser.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offer {
+    kind: Kind,
+    rank: (usize, usize),
+    id: String,
+}
+
+impl Offer {
+    pub fn task_id(&self) -> Option<TaskId> {
+        TaskId::parse(&self.id)
+    }
+}
+
 /// Own work that was begun comes before new work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Offer {
+enum Kind {
     Resume,
     Begin,
 }
 
 impl Wanted {
-    /// Whether a task is on offer at all.
-    pub fn offers(&self, task: &Snapshot) -> bool {
-        self.offer(task).is_some()
+    /// The offer of a task, if it is on offer at all.
+    pub fn offer(&self, task: &Snapshot) -> Option<Offer> {
+        Some(Offer { kind: self.kind(task)?, rank: rank(task), id: task.id().to_owned() })
     }
 
-    /// The tasks on offer, best first.
-    pub fn rank(&self, tasks: Vec<Snapshot>) -> Vec<Snapshot> {
-        let mut ranked: Vec<_> =
-            tasks.into_iter().filter_map(|task| Some((self.offer(&task)?, task))).collect();
-        ranked.sort_by_cached_key(|(offer, task)| (*offer, rank(task), task.id().to_owned()));
-        ranked.into_iter().map(|(_, task)| task).collect()
-    }
-
-    fn offer(&self, task: &Snapshot) -> Option<Offer> {
+    fn kind(&self, task: &Snapshot) -> Option<Kind> {
         let (status, assigned) = (task.status(), task.get("assigned_to").unwrap_or(&Value::Null));
         let is_ours = self.who.as_deref() == Some(actor::display(assigned));
         if RESUMED.contains(&status) && is_ours && !assigned.is_null() {
-            return Some(Offer::Resume);
+            return Some(Kind::Resume);
         }
         let is_ready = match &self.statuses {
             Some(statuses) => statuses.iter().any(|ready| ready == status),
             None => READY.contains(&status),
         };
         (is_ready && !NEVER.contains(&status) && (assigned.is_null() || is_ours))
-            .then_some(Offer::Begin)
+            .then_some(Kind::Begin)
     }
 }
 
@@ -85,11 +92,9 @@ mod tests {
         let owned = |text: &str| text.to_owned();
         let statuses = statuses.map(|all| all.iter().copied().map(owned).collect());
         let wanted = Wanted { who: who.map(owned), statuses };
-        let ranked = wanted.rank(tasks.to_vec());
-        assert_eq!(ranked.iter().map(Snapshot::id).collect::<Vec<_>>(), expected);
-        for task in tasks {
-            assert_eq!(wanted.offers(task), expected.contains(&task.id()));
-        }
+        let mut offers: Vec<Offer> = tasks.iter().filter_map(|task| wanted.offer(task)).collect();
+        offers.sort();
+        assert_eq!(offers.iter().map(|offer| offer.id.as_str()).collect::<Vec<_>>(), expected);
     }
 
     #[test]

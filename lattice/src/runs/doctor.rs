@@ -8,11 +8,10 @@ use super::pool;
 use super::query::{self, State};
 use super::record;
 use crate::model::config::Config;
-use crate::model::event::Event;
 use crate::model::failure::Result;
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::{RunId, TaskId};
-use crate::model::reduce::open_runs;
+use crate::model::reduce::OpenRun;
 use crate::model::terminal::kept_worktree;
 use crate::storage::delete::TRASH_PREFIX;
 
@@ -20,8 +19,8 @@ const INTERRUPTED: &str = "is left of an interrupted deletion";
 const SURPLUS: &str =
     "is too old or too much for the pool of worktrees, or left of a kill: lattice worker prune";
 
-/// The open runs of one task, by its log.
-pub fn of_task(ctx: &Context, task: &TaskId, events: &[Event]) -> Vec<Finding> {
+/// The open runs of one task.
+pub fn of_task(ctx: &Context, task: &TaskId, open: &[OpenRun]) -> Vec<Finding> {
     let finding = |run: &RunId, worker: &str| {
         let message = match query::state_of(ctx, run) {
             State::Dead => {
@@ -38,7 +37,7 @@ pub fn of_task(ctx: &Context, task: &TaskId, events: &[Event]) -> Vec<Finding> {
         };
         Some(Finding::warning(Check::Run, message).of(task))
     };
-    open_runs(events).iter().filter_map(|open| finding(&open.run, &open.process_type)).collect()
+    open.iter().filter_map(|open| finding(&open.run, &open.process_type)).collect()
 }
 
 /// Directories of runs and of worktrees that no open run accounts for.

@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::layout::Layout;
 use super::lifecycle;
 use super::task::short_ids;
-use crate::model::event::Event;
 use crate::model::ids::TaskId;
 use crate::model::json;
+use crate::model::line::Told;
 
 /// What one task says, or all of them together.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +32,10 @@ impl Said {
     pub(super) const UNKNOWN: Self =
         Self { lifecycle: Sum(0), index: Entries { count: 0, sum: Sum(0) }, unknown: 1 };
 
-    pub(super) fn by(task: &TaskId, events: &[Event], short_id: Option<&str>) -> Self {
+    pub(super) fn by(task: &TaskId, events: &[impl Told], short_id: Option<&str>) -> Self {
         let mut said = Self::default();
         for event in events.iter().filter(|event| event.is_lifecycle()) {
-            said.lifecycle.add(event.line().as_bytes());
+            said.lifecycle.add(event.whole().line().as_bytes());
         }
         if let Some(short_id) = short_id {
             said.index.add(short_id, task.as_str());

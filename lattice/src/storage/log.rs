@@ -11,6 +11,7 @@ use super::layout::Layout;
 use crate::model::event::{Event, TASK_ARCHIVED, TASK_CREATED, TASK_UNARCHIVED};
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
+use crate::model::line::{Line, Told};
 
 /// What most logs fit into.
 const GUESS: usize = 8 * 1024;
@@ -73,7 +74,7 @@ pub fn read_history(layout: &Layout, task: &TaskId) -> Result<Option<History>> {
             (None, None) => continue,
         };
         let events = events(&bytes);
-        let unreadable = lines(&bytes).count() - events.len();
+        let unreadable = count(&bytes) - events.len();
         let archived = is_archived(place, &events);
         return Ok(Some(History { place, archived, events, unreadable }));
     }
@@ -81,7 +82,7 @@ pub fn read_history(layout: &Layout, task: &TaskId) -> Result<Option<History>> {
 }
 
 /// By its place; a task in both places is where its last life-cycle event says.
-pub fn is_archived(place: Place, events: &[Event]) -> bool {
+pub fn is_archived(place: Place, events: &[impl Told]) -> bool {
     match place {
         Place::Archived => true,
         Place::Active | Place::Nowhere => false,
@@ -94,8 +95,8 @@ pub fn is_archived(place: Place, events: &[Event]) -> bool {
 
 /// Where a task belongs, which is not where it is if a move was cut off behind its event. Events that follow a
 /// move which never happened show that the task stayed in use; only the end of a run is no use.
-pub fn belongs_in_archive(place: Place, events: &[Event]) -> bool {
-    let last = events.iter().rev().find(|event| !event.is_terminal()).map_or("", Event::kind);
+pub fn belongs_in_archive(place: Place, events: &[impl Told]) -> bool {
+    let last = events.iter().rev().find(|event| !event.is_terminal()).map_or("", Told::kind);
     match place {
         Place::Active => last == TASK_ARCHIVED,
         Place::Archived => last != TASK_UNARCHIVED,
@@ -108,8 +109,13 @@ pub fn belongs_in_archive(place: Place, events: &[Event]) -> bool {
 ///
 /// Nobody asks for its size first, which for a small log would be as many calls again.
 pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
+    whole_file(File::open(path)?)
+}
+
+/// The same of a file that is open.
+pub(super) fn whole_file(file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(GUESS);
-    File::open(path)?.take(u64::MAX).read_to_end(&mut content)?;
+    file.take(u64::MAX).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -128,6 +134,16 @@ pub fn read(path: &Path) -> io::Result<Vec<Event>> {
 /// The events among the lines.
 pub fn events(bytes: &[u8]) -> Vec<Event> {
     lines(bytes).filter_map(Event::parse).collect()
+}
+
+/// The same for those who need little of most of them.
+pub(super) fn briefly(bytes: &[u8]) -> Vec<Line<'_>> {
+    lines(bytes).filter_map(Line::parse).collect()
+}
+
+/// How many lines there are, whether they are events or not.
+pub(super) fn count(bytes: &[u8]) -> usize {
+    lines(bytes).count()
 }
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod config_file;
 pub mod definitions;
 pub mod delete;
+mod dir;
 pub mod doctor;
 pub mod gitfiles;
 pub mod layout;

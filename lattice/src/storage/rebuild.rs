@@ -3,6 +3,7 @@
 use super::agreement::Said;
 use super::layout::Layout;
 use super::lifecycle::Spool;
+use super::lock;
 use super::scan;
 use super::task::named::{self, Named};
 use super::task::{Place, TaskLog, TaskTxn, each_in, read_task_log, task_ids};
@@ -12,9 +13,15 @@ use crate::model::ids::TaskId;
 
 /// Makes the snapshot of one task again, under its locks, and finishes a move that was cut off.
 pub fn rebuild_task(layout: &Layout, task: &TaskId) -> Result<()> {
-    let mut txn = TaskTxn::begin(layout, task)?;
+    again(task, TaskTxn::begin(layout, task)?).map(drop)
+}
+
+/// What the task says, and what of its log was passed over.
+fn again(task: &TaskId, mut txn: TaskTxn) -> Result<(Said, Option<String>)> {
     txn.settle()?;
-    txn.rewrite_snapshot()
+    txn.rewrite_snapshot()?;
+    let said = Said::by(task, txn.events(), txn.snapshot().short_id());
+    Ok((said, txn.warning()))
 }
 
 /// The same for all that have a log, and what is derived from them together, where that is not what it should be.
@@ -25,14 +32,13 @@ pub fn rebuild_all(
 ) -> Result<Vec<String>> {
     layout.ensure_dirs()?;
     let (mut said, mut unreadable) = (Said::default(), Vec::new());
-    let again = |task: &TaskId| {
-        rebuild_task(layout, task)?;
-        let log = read_task_log(layout, task)?;
-        let said = Said::by(task, &log.events, log.snapshot.short_id());
-        Ok((said, log.warning))
+    // The directories are there, and so was the log when it was listed.
+    let rebuild = |task: &TaskId| {
+        let locks = lock::acquire(layout, &lock::task_keys(task))?;
+        again(task, TaskTxn::open(layout, task, false, locks)?)
     };
     each_in(&logs(layout), &mut unreadable, &mut |tasks, is_new| {
-        let look = |task: &TaskId| is_new(task).then(|| again(task));
+        let look = |task: &TaskId| is_new(task).then(|| rebuild(task));
         scan::each(tasks, look, |task, result: Option<Result<_>>| {
             let Some(result) = result else { return };
             said.add(result.as_ref().map_or(Said::UNKNOWN, |(said, _)| *said));

@@ -68,8 +68,13 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The same for content that is not kept: the next file takes its place in memory.
 pub(super) fn look_into<T>(path: &Path, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+    look_into_file(&File::open(path)?, look)
+}
+
+/// The same for a file that is open.
+pub(super) fn look_into_file<T>(file: &File, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
     let mut buffer = BUFFER.take();
-    let found = fill(path, &mut buffer).map(|end| look(&buffer[..end]));
+    let found = fill(file, &mut buffer).map(|end| look(&buffer[..end]));
     if buffer.len() <= LARGE {
         BUFFER.set(buffer);
     }
@@ -77,8 +82,7 @@ pub(super) fn look_into<T>(path: &Path, look: impl FnOnce(&[u8]) -> T) -> io::Re
 }
 
 /// Reads a file into the beginning of a buffer, and gives its size.
-fn fill(path: &Path, buffer: &mut Vec<u8>) -> io::Result<usize> {
-    let file = File::open(path)?;
+fn fill(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     buffer.resize(buffer.len().max(GUESS), 0);
     let mut end = 0;
     loop {
@@ -88,7 +92,7 @@ fn fill(path: &Path, buffer: &mut Vec<u8>) -> io::Result<usize> {
             Ok(count) => end += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {
-                let why = format!("failed to read from file `{}`: {error}", path.display());
+                let why = format!("failed to read from file `{}`: {error}", file.path().display());
                 return Err(io::Error::new(error.kind(), why));
             }
         }

@@ -8,6 +8,6 @@ mod tests;
 mod write;
 
 pub use fields::parse_fields;
-pub use read::{parse_line, parse_lossy, parse_object};
+pub use read::{is_plain, parse_line, parse_lossy, parse_object};
 pub use stand_in::shown;
 pub use write::{compact, compact_object, is_pretty_object, pretty, pretty_object, spaced};

@@ -8,11 +8,23 @@ use super::stand_in;
 /// What Python's own reader refuses is deeper.
 const DEPTH: usize = 1000;
 
+/// What any parser takes.
+const SHALLOW: usize = 128;
+
 /// Reads one value. What a strict parser refuses but Python writes is kept: `Infinity` as a number that overflows,
 /// `NaN` and lone surrogates by their stand-ins, a byte that is no UTF-8 as the surrogate that Python has for it.
 pub fn parse_line(bytes: &[u8]) -> Option<Value> {
-    let strict = if stand_in::may_be_in(bytes) { None } else { serde_json::from_slice(bytes).ok() };
+    // To look at the whole text once costs less than to look at each of its parts.
+    let strict = || serde_json::from_str(str::from_utf8(bytes).ok()?).ok();
+    let strict = if stand_in::may_be_in(bytes) { None } else { strict() };
     strict.or_else(|| deep(&lenient(&text(bytes))))
+}
+
+/// Whether a parser that is strict, passes values over without looking into them, and does not count how deep they are
+/// finds nothing else in a text than [`parse_line`], if it finds anything.
+pub fn is_plain(bytes: &[u8]) -> bool {
+    let opened = || bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    !stand_in::may_be_in(bytes) && (bytes.len() < 2 * SHALLOW || opened() < SHALLOW)
 }
 
 /// The same for an object.

@@ -1,5 +1,6 @@
 //! Values in the bytes that Python's `json` module writes.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
@@ -74,7 +75,7 @@ struct OrderedFields<'a>(&'a Map<String, Value>);
 impl Serialize for OrderedFields<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = self.0.iter().map(|(key, value)| (key, Ordered(value)));
-        if self.0.keys().any(|key| key.contains(stand_in::MARK)) {
+        if self.0.keys().any(|key| !key.is_ascii() && key.contains(stand_in::MARK)) {
             let mut fields: Vec<_> = fields.collect();
             fields.sort_by_cached_key(|(key, _)| stand_in::code_points(key));
             return serializer.collect_map(fields);
@@ -139,7 +140,8 @@ impl<F: Formatter> Formatter for Ascii<F> {
         writer: &mut W,
         text: &str,
     ) -> io::Result<()> {
-        if text.bytes().all(|byte| byte < 0x7f) {
+        // In two searches, each over many bytes at once.
+        if text.is_ascii() && !text.as_bytes().contains(&0x7f) {
             return writer.write_all(text.as_bytes());
         }
         let mut plain = 0;
@@ -216,16 +218,16 @@ impl<F: Formatter> Formatter for Ascii<F> {
 }
 
 /// Integers keep their digits, whatever their size; anything with a point or an exponent is a float.
-fn number(text: &str) -> String {
+fn number(text: &str) -> Cow<'_, str> {
     match text {
-        "-0" => return "0".to_owned(),
-        stand_in::NAN => return "NaN".to_owned(),
+        "-0" => return "0".into(),
+        stand_in::NAN => return "NaN".into(),
         _ => {}
     }
     if !text.contains(['.', 'e', 'E']) {
-        return text.to_owned();
+        return text.into();
     }
-    text.parse().map_or_else(|_| text.to_owned(), float)
+    text.parse().map_or(text.into(), |value| float(value).into())
 }
 
 /// `repr` of a Python float: the shortest digits that read back the same, as a plain number for decimal

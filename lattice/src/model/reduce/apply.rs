@@ -10,6 +10,7 @@ use crate::model::event::{
     COMMENT_DELETED, COMMENT_EDITED, Event, FIELD_UPDATED, RELATIONSHIP_ADDED,
     RELATIONSHIP_REMOVED, STATUS_CHANGED, TASK_CREATED, TASK_SHORT_ID_ASSIGNED,
 };
+use crate::model::line::Told;
 
 type Fields = Map<String, Value>;
 
@@ -51,27 +52,19 @@ const STATUS_ORDER: [&str; 9] = [
 /// Replays a log in file order; `None` if there is no `task_created`.
 ///
 /// The result is what the Python tool's `rebuild` computes, plus `active_processes` while a run is open.
-pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<Snapshot> {
-    let events: Vec<&Event> = events.into_iter().collect();
-    let mut state = None;
-    // What every event changes is written once, behind the last of them: nothing above reads it.
-    let (mut last_id, mut last_ts) = (None, None);
-    for event in &events {
-        let kind = event.kind();
-        if kind == TASK_CREATED {
-            state = Some(created(event));
-            (last_id, last_ts) = (None, None);
-        }
-        if let Some(fields) = &mut state {
-            apply(fields, kind, event);
-            last_id = event.as_map().get("id").or(last_id);
-            last_ts = event.as_map().get("ts").or(last_ts);
-        }
+pub fn replay<'a, T: Told + 'a>(events: impl IntoIterator<Item = &'a T>) -> Option<Snapshot> {
+    let events: Vec<&T> = events.into_iter().collect();
+    // What stands above it says nothing of the task.
+    let created_at = events.iter().rposition(|event| event.kind() == TASK_CREATED)?;
+    let mut fields = created(&events[created_at].whole());
+    events[created_at..].iter().for_each(|event| apply(&mut fields, *event));
+    // What every event changes is written once, by the last of them: nothing above reads it.
+    for (key, mark) in [("last_event_id", "id"), ("updated_at", "ts")] {
+        let last = events[created_at..].iter().rev().find_map(|event| event.mark(mark));
+        copy(&mut fields, key, last.as_ref());
     }
-    let mut fields = state?;
-    copy(&mut fields, "last_event_id", last_id);
-    copy(&mut fields, "updated_at", last_ts);
-    let active: Vec<Value> = open_starts(&events).into_iter().map(active_process).collect();
+    let starts = open_starts(&events).into_iter();
+    let active: Vec<Value> = starts.map(|start| active_process(&start.whole())).collect();
     if !active.is_empty() {
         fields.insert("active_processes".to_owned(), active.into());
     }
@@ -119,23 +112,26 @@ fn created(event: &Event) -> Fields {
     fields
 }
 
-fn apply(fields: &mut Fields, kind: &str, event: &Event) {
-    let data = event.data();
-    match kind {
-        STATUS_CHANGED => status_changed(fields, event),
-        ASSIGNMENT_CHANGED => copy(fields, "assigned_to", data.get("to")),
-        TASK_SHORT_ID_ASSIGNED => copy(fields, "short_id", data.get("short_id")),
-        FIELD_UPDATED => field_updated(fields, data),
-        COMMENT_ADDED => comment_added(fields, event),
-        COMMENT_EDITED => comment_edited(fields, data),
-        COMMENT_DELETED => comment_deleted(fields, data),
-        RELATIONSHIP_ADDED => relationship_added(fields, event),
+fn apply(fields: &mut Fields, told: &impl Told) {
+    let event = || told.whole();
+    match told.kind() {
+        STATUS_CHANGED => status_changed(fields, &event()),
+        ASSIGNMENT_CHANGED => copy(fields, "assigned_to", event().data().get("to")),
+        TASK_SHORT_ID_ASSIGNED => copy(fields, "short_id", event().data().get("short_id")),
+        FIELD_UPDATED => field_updated(fields, event().data()),
+        COMMENT_ADDED => comment_added(fields, told),
+        COMMENT_EDITED => comment_edited(fields, event().data()),
+        COMMENT_DELETED => comment_deleted(fields, event().data()),
+        RELATIONSHIP_ADDED => relationship_added(fields, &event()),
         RELATIONSHIP_REMOVED => {
-            remove_matching(fields, "relationships_out", data, &["type", "target_task_id"]);
+            let keys = ["type", "target_task_id"];
+            remove_matching(fields, "relationships_out", event().data(), &keys);
         }
-        ARTIFACT_ATTACHED => artifact_attached(fields, data),
-        BRANCH_LINKED => branch_linked(fields, event),
-        BRANCH_UNLINKED => remove_matching(fields, "branch_links", data, &["branch", "repo"]),
+        ARTIFACT_ATTACHED => artifact_attached(fields, event().data()),
+        BRANCH_LINKED => branch_linked(fields, &event()),
+        BRANCH_UNLINKED => {
+            remove_matching(fields, "branch_links", event().data(), &["branch", "repo"]);
+        }
         _ => {}
     }
 }
@@ -171,9 +167,13 @@ fn field_updated(fields: &mut Fields, data: &Fields) {
     }
 }
 
-fn comment_added(fields: &mut Fields, event: &Event) {
+fn comment_added(fields: &mut Fields, told: &impl Told) {
     count(fields, "comment_count", 1);
-    add_comment_evidence(fields, event.get("id"), event.data().get("role").unwrap_or(&Value::Null));
+    // Most have no role, and nobody needs to read them.
+    if told.has_role() {
+        let event = told.whole();
+        add_comment_evidence(fields, event.get("id"), &event.data()["role"]);
+    }
 }
 
 fn comment_edited(fields: &mut Fields, data: &Fields) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::model::event::{Event, PROCESS_STARTED};
 use crate::model::ids::RunId;
+use crate::model::line::Told;
 
 /// A run that has started and not ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +40,9 @@ impl OpenRun {
 }
 
 /// Runs without a terminal event anywhere in the log: a git merge may bring an end before its start.
-pub fn open_runs(events: &[Event]) -> Vec<OpenRun> {
-    open_starts(&events.iter().collect::<Vec<_>>()).into_iter().filter_map(OpenRun::of).collect()
+pub fn open_runs<T: Told>(events: &[T]) -> Vec<OpenRun> {
+    let starts = open_starts(&events.iter().collect::<Vec<_>>()).into_iter();
+    starts.filter_map(|start| OpenRun::of(&start.whole())).collect()
 }
 
 /// The terminal event of a run: of several, the first counts.
@@ -49,7 +51,7 @@ pub fn terminal_of<'a>(events: &'a [Event], run: &RunId) -> Option<&'a Event> {
 }
 
 /// The `process_started` events of open runs, each ID once.
-pub(super) fn open_starts<'a>(events: &[&'a Event]) -> Vec<&'a Event> {
+pub(super) fn open_starts<'a, T: Told>(events: &[&'a T]) -> Vec<&'a T> {
     let mut closed: HashSet<&str> = events.iter().filter_map(|event| event.ended_run()).collect();
     let starts =
         events.iter().filter(|event| event.kind() == PROCESS_STARTED && !event.id().is_empty());

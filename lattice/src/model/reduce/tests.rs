@@ -58,7 +58,7 @@ fn creation_takes_what_is_given() {
 
 #[test]
 fn nothing_before_creation_counts() {
-    assert_eq!(replay(&[]), None);
+    assert_eq!(replay::<Event>(&[]), None);
     assert_eq!(replay(&[event(0, "comment_added", &json!({}))]), None);
     let late = [event(0, "comment_added", &json!({})), event(1, "task_created", &json!({}))];
     assert_eq!(replay(&late).unwrap().get("comment_count"), Some(&json!(0)));

@@ -1,6 +1,7 @@
 //! All tasks side by side, for what is wrong between them: this takes memory for each of them.
 
 use super::index::Index;
+use super::places::Places;
 use super::survey::all_tasks;
 use super::task;
 use crate::model::finding::Finding;
@@ -25,8 +26,9 @@ impl Across {
         let recorded = Recorded::read(layout, &mut across.files);
         let mut index = Index::read(layout, &mut across.files);
         let all: Vec<TaskId> = all_tasks(layout).into_iter().collect();
+        let dirs = Places::of(layout);
         let look = |id: &TaskId| {
-            let events = task::events(layout, id);
+            let events = task::events(layout, &dirs, id);
             let state = replay(&events);
             let short_id = state.as_ref().map(|state| state.short_id().map(str::to_owned));
             (recorded.missing(id, &events), short_id)

@@ -3,6 +3,7 @@
 mod across;
 mod files;
 mod index;
+mod places;
 mod repair;
 mod survey;
 mod task;

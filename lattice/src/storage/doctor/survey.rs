@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::across::Across;
 use super::files;
+use super::places::Places;
 use super::task;
-use crate::model::event::Event;
 use crate::model::finding::{Check, Finding};
 use crate::model::ids::TaskId;
+use crate::model::reduce::OpenRun;
 use crate::storage::agreement::Said;
 use crate::storage::layout::Layout;
 use crate::storage::scan;
@@ -26,17 +27,18 @@ pub struct Survey {
     pub resources: u64,
 }
 
-/// `visit` is shown the events of every task, for those who know of more than files.
+/// `visit` is shown the open runs of every task, for those who know of more than files.
 pub fn survey(
     layout: &Layout,
-    visit: &(dyn Fn(&TaskId, &[Event]) -> Vec<Finding> + Sync),
+    visit: &(dyn Fn(&TaskId, &[OpenRun]) -> Vec<Finding> + Sync),
 ) -> Survey {
     let mut survey = Survey::default();
     survey.findings.extend(missing_directories(layout));
     files::config(layout, &mut survey);
     let (mut listed, mut of_tasks, mut said) = (Vec::new(), Vec::new(), Said::default());
+    let dirs = Places::of(layout);
     each_task(layout, &mut listed, &mut |tasks, is_new| {
-        let inspect = |id: &TaskId| is_new(id).then(|| task::inspect(layout, id, visit));
+        let inspect = |id: &TaskId| is_new(id).then(|| task::inspect(layout, &dirs, id, visit));
         scan::each(tasks, inspect, |id, looked| {
             let Some(looked) = looked else { return };
             survey.tasks += 1;

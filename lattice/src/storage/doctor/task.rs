@@ -1,22 +1,22 @@
 //! One task: its logs, its snapshot, and whether they are where they belong.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::places::{Places, Subject};
 use crate::model::event::Event;
 use crate::model::finding::{Check, Finding, of_links};
 use crate::model::ids::{ArtifactId, RunId, TaskId};
 use crate::model::json;
+use crate::model::line::{Line, Told};
 use crate::model::log_text::{Flaw, examine};
-use crate::model::reduce::{Snapshot, replay};
+use crate::model::reduce::{OpenRun, Snapshot, open_runs, replay};
 use crate::storage::agreement::Said;
 use crate::storage::layout::Layout;
 use crate::storage::log::{self, Place};
-use crate::storage::scan;
 use crate::storage::task::with_unknown_keys;
 
 /// What is known of one task. Its events are not kept: there may be very many of them.
@@ -34,36 +34,42 @@ pub(super) struct Looked {
 /// `more` finds what is not seen in files.
 pub(super) fn inspect(
     layout: &Layout,
+    dirs: &Places,
     task: &TaskId,
-    more: &dyn Fn(&TaskId, &[Event]) -> Vec<Finding>,
+    more: &dyn Fn(&TaskId, &[OpenRun]) -> Vec<Finding>,
 ) -> Looked {
     let mut looked = Looked { said: Said::UNKNOWN, ..Looked::default() };
+    let subject = Subject::new(layout, dirs, task);
     let mut found = Vec::new();
+    let (logs, merged);
     let mut known = Vec::new();
-    match read(layout, task) {
+    match read(&subject) {
         Err(why) => found.push(Finding::error(Check::JsonlParse, why)),
         Ok(Logs { place: Place::Nowhere, .. }) => found.push(without_log(layout, task)),
-        Ok(Logs { place, contents }) => {
-            for (path, content) in &contents {
+        Ok(read) => {
+            logs = read;
+            let place = logs.place;
+            for (path, content) in &logs.contents {
                 let (events, flaws) = examine(content);
                 known = events;
                 found.extend(of_lines(layout, path, flaws));
             }
-            let content = match &contents[..] {
+            let content: &[u8] = match &logs.contents[..] {
                 [(_, active), (_, archived)] => {
-                    let merged = log::merge(active, archived);
-                    known = log::events(&merged);
-                    Cow::from(merged)
+                    merged = log::merge(active, archived);
+                    known = log::briefly(&merged);
+                    &merged
                 }
-                [(_, only)] => Cow::from(only),
-                _ => Cow::default(),
+                [(_, only)] => only,
+                _ => &[],
             };
             looked.lines = known.len() as u64;
             match replay(&known) {
-                None => found.push(without_beginning(layout, task, &content)),
+                None => found.push(without_beginning(layout, task, content)),
                 Some(state) => {
-                    found.extend(places(layout, task, place, &known));
-                    found.extend(snapshot(layout, task, place, &known, &state));
+                    found.extend(misplaced(&subject, place, &known));
+                    let archived = log::is_archived(place, &known);
+                    found.extend(snapshot(&subject, archived, &state));
                     found.extend(second_ends(&known));
                     found.extend(of_links(task, &state, &|id| layout.has_task(id)));
                     found.extend(artifacts(layout, task, &state));
@@ -74,16 +80,17 @@ pub(super) fn inspect(
         }
     }
     looked.findings =
-        found.into_iter().map(|finding| finding.of(task)).chain(more(task, &known)).collect();
+        found.into_iter().map(|f| f.of(task)).chain(more(task, &open_runs(&known))).collect();
     looked
 }
 
 /// Its events as they were inspected; none where they cannot be read.
-pub(super) fn events(layout: &Layout, task: &TaskId) -> Vec<Event> {
-    let contents = read(layout, task).map(|logs| logs.contents).unwrap_or_default();
+pub(super) fn events(layout: &Layout, dirs: &Places, task: &TaskId) -> Vec<Event> {
+    let contents =
+        read(&Subject::new(layout, dirs, task)).map(|logs| logs.contents).unwrap_or_default();
     match &contents[..] {
         [(_, active), (_, archived)] => log::events(&log::merge(active, archived)),
-        [(_, only)] => examine(only).0,
+        [(_, only)] => examine(only).0.into_iter().map(Line::into_event).collect(),
         _ => Vec::new(),
     }
 }
@@ -94,7 +101,28 @@ struct Logs {
     contents: Vec<(PathBuf, Vec<u8>)>,
 }
 
-fn read(layout: &Layout, task: &TaskId) -> Result<Logs, String> {
+fn read(subject: &Subject<'_>) -> Result<Logs, String> {
+    match read_only_log(subject) {
+        Some(logs) => Ok(logs),
+        None => search(subject.layout, subject.task),
+    }
+}
+
+/// Nearly always there is one log, and a list says that there is no second one to look for.
+fn read_only_log(Subject { layout, dirs, task, names }: &Subject<'_>) -> Option<Logs> {
+    let (active, archived) = (&dirs.active.logs, &dirs.archive.logs);
+    let (place, dir, path) = if !archived.may_have(&names.log) {
+        (Place::Active, active, layout.log(task))
+    } else if !active.may_have(&names.log) {
+        (Place::Archived, archived, layout.archived_log(task))
+    } else {
+        return None;
+    };
+    let content = log::whole_file(dir.open_regular(&names.log)?).ok()?;
+    Some(Logs { place, contents: vec![(path, content)] })
+}
+
+fn search(layout: &Layout, task: &TaskId) -> Result<Logs, String> {
     // A log that is being archived or unarchived may be missed in both places once, and be gone when it is read.
     for _ in 0..3 {
         let place = log::locate(layout, task).map_err(|failure| failure.to_string())?;
@@ -160,7 +188,8 @@ fn of_lines(layout: &Layout, path: &Path, flaws: Vec<Flaw>) -> Vec<Finding> {
 }
 
 /// Files of the task in two places, or in the one that its log has left.
-fn places(layout: &Layout, task: &TaskId, place: Place, events: &[Event]) -> Vec<Finding> {
+fn misplaced(subject: &Subject<'_>, place: Place, events: &[Line<'_>]) -> Vec<Finding> {
+    let Subject { layout, dirs, task, names } = subject;
     let archive = log::belongs_in_archive(place, events);
     let where_to = if archive { "the archive" } else { "the active tasks" };
     let warn = |what: &str| {
@@ -179,42 +208,34 @@ fn places(layout: &Layout, task: &TaskId, place: Place, events: &[Event]) -> Vec
         Place::Archived if !archive => findings.push(warn("the event log is the archived one")),
         _ => {}
     }
-    let (snapshot, texts) = if archive {
-        (layout.snapshot(task), [layout.plan(task), layout.note(task)])
-    } else {
-        let texts = [layout.archived_plan(task), layout.archived_note(task)];
-        (layout.archived_snapshot(task), texts)
-    };
-    if snapshot.exists() {
-        findings.push(warn(&format!("{} is left", name(layout, &snapshot))));
-    }
-    let left = texts.iter().filter(|path| path.exists());
-    findings.extend(left.map(|path| warn(&format!("{} is left", name(layout, path)))));
+    let other = if archive { &dirs.active } else { &dirs.archive };
+    let files = [
+        (&other.snapshots, &names.snapshot),
+        (&other.plans, &names.text),
+        (&other.notes, &names.text),
+    ];
+    let left = files.into_iter().filter(|(dir, file)| dir.has(file));
+    findings.extend(
+        left.map(|(dir, file)| warn(&format!("{} is left", name(layout, &dir.path(file))))),
+    );
     findings
 }
 
 /// The snapshot beside the log, against the replay.
-fn snapshot(
-    layout: &Layout,
-    task: &TaskId,
-    place: Place,
-    events: &[Event],
-    state: &Snapshot,
-) -> Option<Finding> {
-    let archived = log::is_archived(place, events);
-    let path = if archived { layout.archived_snapshot(task) } else { layout.snapshot(task) };
-    let bytes = match scan::read(&path) {
-        Ok(bytes) => bytes,
+fn snapshot(subject: &Subject<'_>, archived: bool, state: &Snapshot) -> Option<Finding> {
+    let Subject { layout, dirs, task, names } = subject;
+    let dir = if archived { &dirs.archive.snapshots } else { &dirs.active.snapshots };
+    // Nearly always it is what a write would make of it.
+    let other = |bytes: &[u8]| (!state.is_in_file(bytes)).then(|| bytes.to_vec());
+    let bytes = match dir.look_into(&names.snapshot, other) {
+        Ok(bytes) => bytes?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let message = format!("{task} has no snapshot, so other tools do not see it");
             return Some(Finding::warning(Check::SnapshotDrift, message));
         }
         Err(error) => return Some(Finding::error(Check::JsonParse, error.to_string())),
     };
-    // Nearly always it is what a write would make of it.
-    if state.is_in_file(&bytes) {
-        return None;
-    }
+    let path = dir.path(&names.snapshot);
     let Some(Value::Object(found)) = json::parse_line(&bytes) else {
         let message = format!("{} is not a JSON object", name(layout, &path));
         return Some(Finding::error(Check::JsonParse, message));
@@ -242,13 +263,13 @@ fn differing<'a>(found: &'a Map<String, Value>, wanted: &'a Map<String, Value>) 
 }
 
 /// A git merge may bring a second end of a run; the first one counts, and both stay in the log.
-fn second_ends(events: &[Event]) -> Vec<Finding> {
+fn second_ends(events: &[Line<'_>]) -> Vec<Finding> {
     let ends = events.iter().filter_map(|event| Some((event.ended_run()?, event)));
     let mut firsts = HashMap::new();
     let seconds = ends.filter(|(run, _)| RunId::parse(run).is_some()).filter_map(|(run, event)| {
         (*firsts.entry(run).or_insert(event.id()) != event.id()).then_some(event)
     });
-    let message = |event: &Event| {
+    let message = |event: &Line<'_>| {
         let run = event.ended_run().unwrap_or_default();
         format!("the run {run} has a second end, {}, which does not count", event.id())
     };

@@ -15,7 +15,7 @@ mod txn;
 
 pub use create::{Created, NewTask, create_task};
 pub use read::{
-    TaskLog, list_fields, list_snapshots, open_runs_of, read_config, read_open_runs, read_pointing,
+    TaskLog, list_kept, list_snapshots, open_runs_of, read_config, read_open_runs, read_pointing,
     read_snapshot, read_task, read_task_log, resolve_task, task_ids,
 };
 pub use relocate::Relocated;

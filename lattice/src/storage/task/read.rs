@@ -2,18 +2,20 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde_json::{Map, Value};
 
 use super::pointing::pointing_at;
 use super::short_ids;
-use super::stream::{Place, each_in};
+use super::stream::{Place, each_in, sum};
 use crate::model::config::Config;
 use crate::model::event::Event;
 use crate::model::failure::{Code, Failure, Result};
 use crate::model::ids::TaskId;
 use crate::model::json;
 use crate::model::reduce::{OpenRun, Snapshot, open_runs, replay};
+use crate::storage::dir::Dir;
 use crate::storage::layout::Layout;
 use crate::storage::log::{self, History};
 use crate::storage::scan;
@@ -38,14 +40,18 @@ pub fn read_task_log(layout: &Layout, task: &TaskId) -> Result<TaskLog> {
     let history = log::read_history(layout, task)?.ok_or_else(|| not_found(task.as_str()))?;
     let History { events, archived, unreadable, .. } = history;
     let snapshot = replay(&events).ok_or_else(|| not_created(layout, task))?;
-    let what = match unreadable {
-        0 => None,
-        1 => Some("a line of its log is no event".to_owned()),
-        count => Some(format!("{count} lines of its log are no events")),
-    };
-    let warning =
-        what.map(|what| format!("{}: {what}, which `lattice doctor` names", snapshot.display_id()));
+    let warning = passed_over(&snapshot, unreadable);
     Ok(TaskLog { events, snapshot, archived, warning })
+}
+
+/// A sentence on so many lines of a task's log.
+pub(super) fn passed_over(task: &Snapshot, unreadable: usize) -> Option<String> {
+    let what = match unreadable {
+        0 => return None,
+        1 => "a line of its log is no event".to_owned(),
+        count => format!("{count} lines of its log are no events"),
+    };
+    Some(format!("{}: {what}, which `lattice doctor` names", task.display_id()))
 }
 
 /// The open runs of a task by its log.
@@ -92,36 +98,42 @@ pub fn list_snapshots(
     layout: &Layout,
     include_archived: bool,
 ) -> (Vec<(Snapshot, bool)>, Vec<String>) {
-    list(layout, include_archived, json::parse_object)
+    list(layout, include_archived, json::parse_object, |snapshot, archived| (snapshot, archived))
 }
 
-/// The same with no more than some fields of each, for those who look at no others: what is passed over is neither
-/// understood nor kept.
-pub fn list_fields(
+/// What `keep` makes of each, on the core that has read it. With `keys` there are no more than these fields in it: what is
+/// passed over is neither understood nor kept.
+pub fn list_kept<T: Send>(
     layout: &Layout,
     include_archived: bool,
-    keys: &[&str],
-) -> (Vec<(Snapshot, bool)>, Vec<String>) {
-    list(layout, include_archived, |bytes| json::parse_fields(bytes, keys))
+    keys: Option<&[&str]>,
+    keep: impl Fn(Snapshot, bool) -> T + Sync,
+) -> (Vec<T>, Vec<String>) {
+    match keys {
+        Some(keys) => list(layout, include_archived, |bytes| json::parse_fields(bytes, keys), keep),
+        None => list(layout, include_archived, json::parse_object, keep),
+    }
 }
 
-fn list(
+fn list<T: Send>(
     layout: &Layout,
     include_archived: bool,
     parse: impl Fn(&[u8]) -> Option<Map<String, Value>> + Sync,
-) -> (Vec<(Snapshot, bool)>, Vec<String>) {
+    keep: impl Fn(Snapshot, bool) -> T + Sync,
+) -> (Vec<T>, Vec<String>) {
     let mut warnings = Vec::new();
     let found = all(layout, include_archived, &mut warnings);
-    let mut snapshots = Vec::with_capacity(found.len());
-    scan::each(
-        &found,
-        |(task, archived)| load(layout, task, *archived, &parse),
-        |(_, archived), loaded| match loaded {
-            Ok(snapshot) => snapshots.push((snapshot, *archived)),
-            Err(why) => warnings.push(why),
-        },
-    );
-    (snapshots, warnings)
+    let (active, archive) = (Dir::at(layout.tasks()), Dir::at(layout.archive_tasks()));
+    let mut all_kept = Vec::with_capacity(found.len());
+    let look = |(task, archived): &(TaskId, bool)| {
+        let dir = if *archived { &archive } else { &active };
+        load(layout, dir, task, &parse).map(|snapshot| keep(snapshot, *archived))
+    };
+    scan::each(&found, look, |_, loaded| match loaded {
+        Ok(kept) => all_kept.push(kept),
+        Err(why) => warnings.push(why),
+    });
+    (all_kept, warnings)
 }
 
 /// The other tasks that may have a relationship to a task.
@@ -133,7 +145,8 @@ pub fn read_pointing(layout: &Layout, task: &TaskId) -> Vec<Snapshot> {
 /// One task as it is listed.
 pub fn read_snapshot(layout: &Layout, task: &TaskId) -> Option<Snapshot> {
     let is_active = layout.snapshot(task).exists() || layout.log(task).exists();
-    load(layout, task, !is_active, json::parse_object).ok()
+    let dir = if is_active { layout.tasks() } else { layout.archive_tasks() };
+    load(layout, &Dir::at(dir), task, json::parse_object).ok()
 }
 
 /// Tasks whose snapshots mention open runs, or with none that is whole: candidates, to be confirmed by
@@ -148,11 +161,12 @@ pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
     let dirs = places(layout, true);
     let dirs = dirs.iter().flat_map(|(tasks, events, _)| [(tasks, "json"), (events, "jsonl")]);
     let dirs: Vec<Place> = dirs.map(|(dir, extension)| (dir.clone(), extension)).collect();
+    let (active, archive) = (Dir::at(layout.tasks()), Dir::at(layout.archive_tasks()));
     each_in(&dirs, &mut Vec::new(), &mut |tasks, is_new| {
         let look = |task: &TaskId| {
-            let read =
-                |archived| scan::look_into(&snapshot_path(layout, task, archived), mentions).ok();
-            is_new(task) && read(false).or_else(|| read(true)).unwrap_or(true)
+            let name = format!("{task}.json");
+            let read = |dir: &Dir| dir.look_into(&name, mentions).ok();
+            is_new(task) && read(&active).or_else(|| read(&archive)).unwrap_or(true)
         };
         scan::each(tasks, look, |task, may| candidates.extend(may.then(|| task.clone())));
     });
@@ -169,9 +183,17 @@ pub(super) fn all(
 ) -> Vec<(TaskId, bool)> {
     let mut found = Vec::new();
     for (tasks, events, archived) in places(layout, include_archived) {
-        let with_snapshot = task_ids(&tasks, "json", warnings);
-        let with_log = task_ids(&events, "jsonl", warnings);
-        found.extend(with_snapshot.into_iter().chain(with_log).map(|task| (task, archived)));
+        let mut unlisted = Vec::new();
+        let (mut here, with_log) = thread::scope(|scope| {
+            let with_log = scope.spawn(|| sum(ids_in(&events, "jsonl", &mut unlisted)));
+            (task_ids(&tasks, "json", warnings), with_log.join())
+        });
+        warnings.append(&mut unlisted);
+        // Mostly the same ones have a log, and then nobody needs their names again.
+        if with_log.ok() != Some(sum(&here)) {
+            here.extend(ids_in(&events, "jsonl", &mut Vec::new()));
+        }
+        found.extend(here.into_iter().map(|task| (task, archived)));
     }
     found.sort_unstable();
     found.dedup_by(|(later, _), (kept, _)| later == kept);
@@ -235,18 +257,18 @@ pub(super) fn snapshot_path(layout: &Layout, task: &TaskId, archived: bool) -> P
 
 fn load(
     layout: &Layout,
+    dir: &Dir,
     task: &TaskId,
-    archived: bool,
     parse: impl Fn(&[u8]) -> Option<Map<String, Value>>,
 ) -> Result<Snapshot, String> {
-    let path = snapshot_path(layout, task, archived);
-    if let Ok(Some(fields)) = scan::look_into(&path, parse)
+    let name = format!("{task}.json");
+    if let Ok(Some(fields)) = dir.look_into(&name, parse)
         && fields.get("id").is_some_and(|id| id == task.as_str())
     {
         return Ok(Snapshot(fields));
     }
     match read_task(layout, task) {
         Ok((_, snapshot, _)) => Ok(snapshot),
-        Err(failure) => Err(format!("{} cannot be read: {failure}", path.display())),
+        Err(failure) => Err(format!("{} cannot be read: {failure}", dir.path(&name).display())),
     }
 }

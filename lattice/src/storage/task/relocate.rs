@@ -14,6 +14,7 @@ use crate::storage::append::set_aside;
 use crate::storage::layout::Layout;
 use crate::storage::log;
 use crate::storage::replace::{Prepared, replace, sync_dir};
+use crate::storage::scan;
 
 /// A task that has moved.
 #[derive(Debug, Clone)]
@@ -100,11 +101,10 @@ impl TaskTxn {
     /// The snapshot as the log alone gives it: keys that no event has set are gone.
     pub fn rewrite_snapshot(&self) -> Result<()> {
         let path = Side::of(&self.layout, &self.task, self.archived).snapshot;
-        let text = self.snapshot.file_text();
-        if fs_err::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-            replace(&path, text.as_bytes())?;
+        if scan::look_into(&path, |bytes| self.snapshot.is_in_file(bytes)).unwrap_or(false) {
+            return Ok(());
         }
-        Ok(())
+        Ok(replace(&path, self.snapshot.file_text().as_bytes())?)
     }
 
     /// The place that is left, and the one that the task goes to.

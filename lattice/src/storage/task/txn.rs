@@ -7,7 +7,7 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use nix::libc;
 use serde_json::{Map, Value};
 
-use super::read::{not_created, not_found};
+use super::read::{not_created, not_found, passed_over};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, Result};
 use crate::model::ids::TaskId;
@@ -33,6 +33,8 @@ pub struct TaskTxn {
     /// The log of all life cycles, in a transaction that may write it.
     lifecycle: Option<File>,
     pub(super) events: Vec<Event>,
+    /// How many lines of the log are no events.
+    unreadable: usize,
     pub(super) snapshot: Snapshot,
     // Last, so that everything else is closed before another process comes in.
     _locks: Locks,
@@ -90,11 +92,23 @@ impl TaskTxn {
             contents = vec![merged];
         }
         let events = log::events(&contents[0]);
+        let unreadable = log::count(&contents[0]) - events.len();
         let snapshot = replay(&events).ok_or_else(|| not_created(layout, task))?;
         let lifecycle = if lifecycle { Some(open_lifecycle(layout)?) } else { None };
         let archived = log::is_archived(place, &events);
         let (layout, task) = (layout.clone(), task.clone());
-        Ok(Self { layout, task, place, archived, logs, lifecycle, events, snapshot, _locks: locks })
+        Ok(Self {
+            layout,
+            task,
+            place,
+            archived,
+            logs,
+            lifecycle,
+            events,
+            unreadable,
+            snapshot,
+            _locks: locks,
+        })
     }
 
     /// Where the log was found.
@@ -113,6 +127,11 @@ impl TaskTxn {
     /// The state after the last event.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// A sentence, if there are lines that are no events.
+    pub fn warning(&self) -> Option<String> {
+        passed_over(&self.snapshot, self.unreadable)
     }
 
     /// Appends one synced line; never creates a log. On an error nothing has been appended.
@@ -170,6 +189,10 @@ impl TaskTxn {
             self.layout.snapshot(&self.task)
         };
         let old = scan::read(&path).unwrap_or_default();
+        // Then there is no key that is unknown.
+        if self.snapshot.is_in_file(&old) {
+            return Ok(());
+        }
         let new = with_unknown_keys(&self.snapshot, &old).file_text();
         if old != new.as_bytes() {
             replace(&path, new.as_bytes())?;

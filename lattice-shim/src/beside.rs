@@ -16,7 +16,7 @@ use crate::loops::{Loop, SHORT_GRACE};
 use crate::messages::Message;
 
 /// Whatever the run itself does meanwhile comes first (nice(1)).
-const NICE: [&str; 3] = ["nice", "-n", "10"];
+const NICE: [&str; 3] = ["nice", "-n", "19"];
 
 pub(crate) struct Beside {
     pid: i32,

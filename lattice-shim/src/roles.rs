@@ -8,6 +8,7 @@ use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::inherit;
 
 use lattice::runs::handover::VERSION_TEXT;
+use lattice::runs::pool::{self, SURVEY};
 
 use crate::renew::WAITS;
 use crate::{debug, exits, finish, gate, hook, shim, stage0, waiting, warden};
@@ -35,9 +36,17 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         (Some("gate-apart"), words) => gate::run_apart(words)?,
         (Some("helper"), words) => gate::run_helper(words)?,
         (Some("hook"), words) => hook::run(words)?,
+        (Some(SURVEY), [member, object_bytes]) => survey(Path::new(member), object_bytes)?,
         _ => return Err(usage()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[inline(never)]
+fn survey(member: &Path, object_bytes: &OsString) -> Result<()> {
+    let object_bytes =
+        object_bytes.to_str().and_then(|word| word.parse().ok()).ok_or_else(usage)?;
+    pool::survey(member, object_bytes, std::io::stdin().lock())
 }
 
 fn usage() -> Failure {

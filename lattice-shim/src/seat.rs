@@ -7,6 +7,7 @@ use lattice::model::failure::{Code, Failure, Result};
 use lattice::model::ids::RunId;
 use lattice::model::run::{Spec, Supervisors};
 use lattice::process::channel::Channel;
+use lattice::process::helper::Helpers;
 use lattice::process::{identity, inherit};
 use lattice::runs::directory::{LifeLock, RunDir};
 use lattice::runs::end::leftover::Leftover;
@@ -17,6 +18,7 @@ use nix::unistd::alarm;
 /// A very big worktree on a very slow disk.
 const FREEING_SECONDS: u32 = 3600;
 
+use crate::loops::Loop;
 use crate::renew::{self, Later, Renewed};
 
 /// A supervisor's own place: the run, its spec, the life lock, and a channel to whoever started it.
@@ -104,7 +106,9 @@ impl Seat {
         drop(self.life.ended);
         // Nobody stands behind it any more. What it has not freed until then is left to the next call of anybody.
         alarm::set(FREEING_SECONDS);
-        leftover.free();
+        // Of a loop of its own: that of the run has ended with it. Without one the pool is not filled.
+        let mut turns = Loop::new(&self.spec, None).ok();
+        leftover.free(turns.as_mut().map(|turns| turns as &mut dyn Helpers));
     }
 
     pub(crate) fn log(&self) -> std::path::PathBuf {

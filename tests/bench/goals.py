@@ -33,7 +33,7 @@ GOALS = (
     Goal("engine start, fresh worktree", "engine starts, fresh worktree of", ratio("git worktree add"), 1.0, 1.05, "x git worktree add",
          why="The tree is made by git itself, one process for the registration and one for the files, under a supervisor."),
     Goal("engine start, recycled worktree", "engine starts, recycled worktree of", ratio("git worktree add"), 0.1, 0.2, "x git worktree add",
-         why="every file that was kept is looked at, and git writes an index of all of them, while another git looks at the main checkout."),
+         why="Every file is looked at, on every core, while git looks at the main checkout; where the commit is another one, git writes an index of all of them."),
     Goal("worktree removal, from the record on", "record to no run left,", lambda row: round(row["ms"]["ours"] - row["ms"]["here"], 1), 2, 5, " ms",
          why="The record is written before; what takes long after it is to unlink every file, for which nobody waits but the supervisor itself."),
     Goal("supervisor memory, warden and shim", "waiting supervisors, log of 200 MB", lambda row: row["kB"]["together"], 60, 120, " kB private and dirty",

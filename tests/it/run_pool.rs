@@ -82,6 +82,12 @@ fn check(script: &str, then: Then) {
 
 #[track_caller]
 fn check_in(sandbox: &Sandbox, script: &str, then: Then) {
+    check_before(sandbox, script, then, go_on);
+}
+
+/// `next` is what happens in the project before the next run.
+#[track_caller]
+fn check_before(sandbox: &Sandbox, script: &str, then: Then, next: impl FnOnce(&Sandbox)) {
     let outside = sandbox.base.join("outside");
     fs::create_dir_all(&outside).expect("the sandbox is writable");
     fs::write(outside.join("file"), "kept\n").expect("the sandbox is writable");
@@ -96,7 +102,7 @@ fn check_in(sandbox: &Sandbox, script: &str, then: Then) {
     let was_put = settle(sandbox);
     let before = tree(&outside);
     let kept = members(sandbox).first().map(|member| inode(&member.join("tree")));
-    go_on(sandbox);
+    next(sandbox);
 
     let (found, inode) = look(sandbox);
     settle(sandbox);
@@ -122,6 +128,20 @@ fn after_work_as_every_agent_does_it() {
          git rm -q tool; git mv src/b src/bb",
         Recycled,
     );
+}
+
+#[test]
+fn when_nobody_has_committed_anything() {
+    let sandbox = project();
+    sandbox.worker("Idle", json!({"command": "true", "worktree": true}));
+    // The second takes what the first has left, and finds nothing to be restored.
+    for _ in 0..2 {
+        sandbox.run_to_end("Idle");
+        assert!(settle(&sandbox));
+    }
+    check_before(&sandbox, "", Recycled, |_| {});
+    let work = "echo more >> src/a; rm src/deep/er/c lines.crlf link; chmod -x tool; mv calm calmer && mkdir calm && mv calmer/d1 calmer/d2 calm";
+    check_before(&project(), work, Recycled, |_| {});
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn a_member_of_another_boot_umask_or_version_is_refused() {
         }
     };
     refused(change("/boot_id", json!("another")));
-    refused(change("/version", json!(2)));
+    refused(change("/version", json!(3)));
     refused(|sandbox, _| {
         // Another umask is another mode of every file. Its member stays for runs with its own.
         sandbox.sh("umask 027; lattice worker run Idle LAT-1 && lattice worker wait LAT-1");
@@ -246,11 +246,8 @@ fn s4_the_shim_killed_while_it_fills_the_pool() {
     }
 }
 
-/// Git in front of the real one, which kills the supervisor at the step with this word.
-#[track_caller]
-fn killed_at(word: &str) {
-    let sandbox = project(1);
-    let member = filled(&sandbox);
+/// Puts a git in front of the real one, which kills the supervisor at the step with this word. The answer takes it away.
+fn deadly(sandbox: &Sandbox, word: &str) -> impl FnOnce() {
     let git = sandbox.base.join("bin/git");
     let real = sandbox.sh("command -v git").stdout.trim().to_owned();
     fs::create_dir_all(git.parent().unwrap()).unwrap();
@@ -259,9 +256,18 @@ fn killed_at(word: &str) {
     );
     fs::write(&git, script).unwrap();
     fs::set_permissions(&git, PermissionsExt::from_mode(0o755)).unwrap();
+    move || fs::remove_file(git).unwrap()
+}
+
+#[track_caller]
+fn killed_at(word: &str, next: impl FnOnce(&Sandbox)) {
+    let sandbox = project(1);
+    let member = filled(&sandbox);
+    next(&sandbox);
+    let harmless = deadly(&sandbox, word);
     let end = sandbox.run_to_end("Idle");
     assert_eq!(end["data"]["ended_by"], "warden", "{end}");
-    fs::remove_file(git).unwrap();
+    harmless();
     sandbox.assert_clean();
     assert!(!member.exists(), "what was taken is not put back");
     filled(&sandbox);
@@ -269,8 +275,73 @@ fn killed_at(word: &str) {
 
 #[test]
 fn s4_the_shim_killed_while_it_takes_a_member() {
-    killed_at("--no-checkout");
-    killed_at("--hard");
+    killed_at("--no-checkout", |_| {});
+    killed_at("ORIG_HEAD", |_| {});
+    killed_at("read-tree", |sandbox| {
+        sandbox.write("calm/f3", "another\n");
+        sandbox.commit("The next");
+    });
+}
+
+#[test]
+fn s4_the_shim_killed_while_it_restores_what_a_run_has_changed() {
+    let sandbox = project(1);
+    sandbox.worker("Change", json!({"command": "echo x > calm/f3", "worktree": true}));
+    let harmless = deadly(&sandbox, "checkout-index");
+    assert_eq!(sandbox.run_to_end("Change")["data"]["ended_by"], "shim");
+    eventually("the shim is killed", SOON, || {
+        let left = sandbox.traces();
+        if left.iter().any(|trace| trace.starts_with("process")) {
+            Err(left.join("; "))
+        } else {
+            Ok(())
+        }
+    });
+    assert_eq!(members(&sandbox), [""; 0].map(PathBuf::from));
+    harmless();
+    sandbox.lattice(["list"]).run().ok();
+    sandbox.assert_clean();
+    filled(&sandbox);
+}
+
+#[test]
+fn what_a_run_has_changed_is_whole_again_before_anybody_takes_it() {
+    let sandbox = project(1);
+    let change = "echo x > calm/f3; rm calm/f4; chmod +x calm/f5; mkdir new; mv calm/f6 new";
+    sandbox.worker("Change", json!({"command": change, "worktree": true}));
+    sandbox.run_to_end("Change");
+    sandbox.assert_clean();
+    let [member] = &members(&sandbox)[..] else { panic!("{:?}", members(&sandbox)) };
+    let files = fs::read_dir(member.join("tree/calm")).unwrap().map(|file| file.unwrap().path());
+    let files: Vec<_> = files.collect();
+    assert_eq!(files.len(), 20);
+    assert!(files.iter().all(|file| fs::read(file).unwrap() == b"calm\n"));
+    let kept = inode(member.join("tree"));
+    let run = sandbox.start("Wait");
+    let peer = sandbox.socket.peer("main");
+    assert_eq!(inode(worktree(&run)), kept);
+    peer.tell("exit 0");
+    run.ended();
+    sandbox.assert_clean();
+}
+
+/// What a run has written into git's configuration is not what its worktree was made with, and no program of it is run.
+#[test]
+fn nothing_is_restored_in_another_way() {
+    for change in [
+        "git config core.autocrlf true",
+        "git config filter.own.smudge \"touch $ran && cat\"; echo '* filter=own' >> $(git rev-parse --git-common-dir)/info/attributes",
+        "git config core.sparseCheckout true",
+    ] {
+        let sandbox = project(1);
+        let ran = sandbox.base.join("ran");
+        let script = format!("ran={}; echo x > calm/f3; {change}", ran.display());
+        sandbox.worker("Change", json!({"command": script, "worktree": true}));
+        sandbox.run_to_end("Change");
+        sandbox.assert_clean();
+        assert_eq!(members(&sandbox), [""; 0].map(PathBuf::from), "{change}");
+        assert!(!ran.exists());
+    }
 }
 
 /// A waiter is let go before the disk is freed. What is left then is put away and held: nobody else frees it, unless

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -40,13 +40,12 @@ pub fn of(h: &mut dyn Helpers, repo: &Repository) -> Result<Option<Conversion>> 
         conversion.has_filters |= line.starts_with(b"filter.");
         add(&mut hash, line);
     }
-    let info = Some(repo.common_dir.join("info/attributes"));
-    let mut files = vec![info];
-    for name in ["GIT_ATTR_SYSTEM", "GIT_ATTR_GLOBAL"] {
-        let Some(path) = attributes_file(h, repo, name)? else { return Ok(None) };
-        files.push(Some(path).filter(|path| !path.as_os_str().is_empty()));
-    }
-    for path in files {
+    let mut git = command::git(&repo.top);
+    git.args(["var", "-l"]);
+    let variables = command::checked(h, git, None, "cannot find git's attributes")?;
+    let Some(system) = path_in(&variables, b"GIT_ATTR_SYSTEM=") else { return Ok(None) };
+    let global = path_in(&variables, b"GIT_ATTR_GLOBAL=");
+    for path in [Some(repo.common_dir.join("info/attributes")), Some(system), global] {
         let content = path.and_then(|path| fs_err::read(path).ok()).unwrap_or_default();
         if conversion.has_filters && names_filter(&content) {
             return Ok(None);
@@ -66,17 +65,11 @@ pub fn is_attributes(path: &[u8]) -> bool {
     Path::new(OsStr::from_bytes(path)).file_name() == Some(OsStr::new(".gitattributes"))
 }
 
-/// Empty: there is none. `None`: this git is too old to know (git-var(1)).
-fn attributes_file(
-    h: &mut dyn Helpers,
-    repo: &Repository,
-    name: &str,
-) -> Result<Option<std::path::PathBuf>> {
-    let mut git = command::git(&repo.top);
-    git.args(["var", name]);
-    let output = command::run(h, git, None, "cannot find git's attributes")?;
-    let path = OsStr::from_bytes(output.stdout.trim_ascii_end());
-    Ok(matches!(output.code, Some(0 | 1)).then(|| path.into()))
+/// The value of a variable (git-var(1)), of which the last counts: the configuration, which stands before them, may
+/// hold lines that look like one.
+fn path_in(variables: &[u8], name: &[u8]) -> Option<PathBuf> {
+    let mut values = variables.split(|byte| *byte == b'\n').rev();
+    values.find_map(|line| line.strip_prefix(name)).map(|path| OsStr::from_bytes(path).into())
 }
 
 fn add(hash: &mut Sha256, part: &[u8]) {

@@ -119,15 +119,25 @@ impl Index {
         self.entries.is_empty()
     }
 
-    pub fn get(&self, path: &[u8]) -> Option<&Entry> {
-        let found = self.entries.binary_search_by(|entry| self.path(entry).cmp(path));
-        found.ok().map(|at| &self.entries[at])
+    /// Where a path is, if it is among these.
+    pub fn find(&self, within: &Range<usize>, path: &[u8]) -> Option<usize> {
+        let entries = self.entries.get(within.clone())?;
+        let found = entries.binary_search_by(|entry| self.path(entry).cmp(path));
+        found.ok().map(|at| within.start + at)
     }
 
-    /// Whether anything is tracked below a directory, whose path ends in a slash.
-    pub fn has_below(&self, directory: &[u8]) -> bool {
-        let at = self.entries.partition_point(|entry| self.path(entry) < directory);
-        self.entries.get(at).is_some_and(|entry| self.path(entry).starts_with(directory))
+    /// Which of these are below a directory, whose path ends in a slash.
+    pub fn below(&self, within: &Range<usize>, directory: &[u8]) -> Range<usize> {
+        let entries = self.entries.get(within.clone()).unwrap_or_default();
+        let begin = entries.partition_point(|entry| self.path(entry) < directory);
+        let count =
+            entries[begin..].partition_point(|entry| self.path(entry).starts_with(directory));
+        let begin = within.start + begin;
+        begin..begin + count
+    }
+
+    pub fn entry(&self, at: usize) -> &Entry {
+        &self.entries[at]
     }
 
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

@@ -21,6 +21,7 @@ mod scene;
 mod submodules;
 mod tips;
 pub mod worktree;
+mod writers;
 
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use super::command;
-use super::index;
 use super::plain;
 use super::repository::Repository;
+use super::writers;
 use crate::model::failure::{Code, Failure, Result};
 use crate::process::helper::Helpers;
 
@@ -29,12 +28,6 @@ const IN_THE_WAY: &[&str] = &[
     "could not create directory of",
     "commondir",
 ];
-
-/// From how many files on a second process that writes them pays for itself: on a disk somewhat earlier, in memory
-/// not much earlier.
-const MANY: u32 = 20_000;
-/// More writers than this wait for one another.
-const WRITERS: usize = 8;
 
 /// A worktree that is to be.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +49,7 @@ pub fn add(
     new: &New<'_>,
     pause: &mut dyn FnMut(Duration),
 ) -> Result<()> {
-    let writers = writers(h, repo)?;
+    let writers = writers::settings(h, repo, new.path)?;
     add_with(h, repo, new, &writers, &[], pause)
 }
 
@@ -70,26 +63,26 @@ pub fn add_empty(
     add_with(h, repo, new, &[], &["--no-checkout"], pause)
 }
 
-/// Brings the files to the commit that the worktree stands on, as the last step of [`add`] does.
-pub fn fill(h: &mut dyn Helpers, repo: &Repository, path: &Path) -> Result<()> {
-    let mut git = command::git(path);
-    git.args(writers(h, repo)?).args(["reset", "--hard", "--no-recurse-submodules", "--quiet"]);
+/// Brings files and index, which are exactly those of `from`, to another commit, on which the worktree stands: what
+/// is the same in both is not looked at. In the end all is as [`add`] leaves it.
+pub fn go_on(
+    h: &mut dyn Helpers,
+    repo: &Repository,
+    path: &Path,
+    from: &str,
+    to: &str,
+) -> Result<()> {
     let doing = format!("cannot check out {}", path.display());
+    if from != to {
+        let mut git = command::git(path);
+        git.args(writers::settings(h, repo, path)?);
+        git.args(["read-tree", "-m", "-u", "--no-recurse-submodules", from, to]);
+        command::checked(h, git, None, &doing)?;
+    }
+    // `git reset` is the last step of `git worktree add`, and notes where it began.
+    let mut git = command::git(path);
+    git.args(["update-ref", "ORIG_HEAD", to]);
     command::checked(h, git, None, &doing).map(drop)
-}
-
-/// What lets git write a big checkout with more than one process, where the user has not chosen a number.
-fn writers(h: &mut dyn Helpers, repo: &Repository) -> Result<Vec<String>> {
-    if index::count(&repo.git_dir.join("index")).is_none_or(|count| count < MANY) {
-        return Ok(Vec::new());
-    }
-    let mut git = command::git(&repo.top);
-    git.args(["config", "--get", "checkout.workers"]);
-    if command::run(h, git, None, "cannot read git's configuration")?.success() {
-        return Ok(Vec::new());
-    }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    Ok(vec!["-c".to_owned(), format!("checkout.workers={}", cores.min(WRITERS))])
 }
 
 fn add_with(

@@ -2,6 +2,7 @@
 
 use super::clear;
 use crate::model::run::Spec;
+use crate::process::helper::Helpers;
 use crate::runs::directory::{LifeLock, RunDir, Take};
 use crate::runs::pool::Slot;
 use crate::storage::delete;
@@ -13,7 +14,7 @@ pub struct Leftover {
     /// Absent where nothing can be read of it any more.
     spec: Option<Box<Spec>>,
     old: RunDir,
-    slot: Option<Slot>,
+    slot: Option<Box<Slot>>,
 }
 
 impl Leftover {
@@ -27,7 +28,7 @@ impl Leftover {
     }
 
     pub(super) fn with(self, slot: Option<Slot>) -> Self {
-        Self { slot, ..self }
+        Self { slot: slot.map(Box::new), ..self }
     }
 
     /// Left by whoever was killed while freeing it, and its lock, which others wait for. `None`: somebody is freeing
@@ -44,9 +45,9 @@ impl Leftover {
     }
 
     /// The worktree before the directory that leads to it: cut off anywhere, the next call of anybody goes on.
-    pub fn free(self) {
-        if let Some(slot) = self.slot {
-            slot.fill();
+    pub fn free(self, helpers: Option<&mut dyn Helpers>) {
+        if let (Some(slot), Some(spec), Some(helpers)) = (self.slot, &self.spec, helpers) {
+            slot.fill(spec, helpers);
         }
         if let Some(spec) = &self.spec {
             clear::free(spec);
@@ -58,6 +59,6 @@ impl Leftover {
 /// Frees what a kill has left, unless somebody is at it.
 pub fn collect(old: RunDir) {
     if let Some((leftover, _life)) = Leftover::found(old) {
-        leftover.free();
+        leftover.free(None);
     }
 }

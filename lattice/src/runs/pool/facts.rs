@@ -11,7 +11,7 @@ use crate::git::index::Index;
 use crate::model::run::PoolRules;
 use crate::process::identity;
 
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
@@ -23,6 +23,8 @@ pub(super) struct Facts {
     /// On the disk.
     pub(super) bytes: u64,
     pub(super) origin: Origin,
+    /// Whose files these are, as far as they are there.
+    pub(super) commit: String,
     /// Of the attribute files in its commit.
     pub(super) attributes: String,
     pub(super) place: Place,

@@ -11,11 +11,14 @@ mod facts;
 mod member;
 mod place;
 mod put;
+mod restore;
 mod room;
+mod survey;
 mod take;
 mod tree;
 
 pub use member::PREFIX;
 pub use put::{Checkout, Noted, Slot};
 pub use room::{collect, prune, surplus};
+pub use survey::{ROLE as SURVEY, survey};
 pub use take::{Pool, take};

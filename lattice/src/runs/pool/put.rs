@@ -1,9 +1,10 @@
 //! A worktree becomes a member, after the end of its run: nobody waits for what is done here but its directory's
 //! rename.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -14,13 +15,16 @@ use super::content;
 use super::facts::{self, Facts, Origin, VERSION};
 use super::member::Member;
 use super::place::Place;
+use super::restore;
 use super::room;
 use super::take::Pool;
 use super::tree::{self, Stranger, Walk};
 use crate::git::conversion;
 use crate::git::index::Index;
+use crate::model::failure::Result;
 use crate::model::json;
-use crate::model::run::PoolRules;
+use crate::model::run::{PoolRules, Spec};
+use crate::process::helper::Helpers;
 use crate::process::{identity, table};
 use crate::storage::{delete, replace};
 
@@ -35,10 +39,12 @@ pub struct Checkout {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Noted {
     rules: PoolRules,
-    origin: Origin,
+    pub(super) origin: Origin,
     has_filters: bool,
-    place: Place,
-    object_bytes: usize,
+    pub(super) place: Place,
+    pub(super) commit: String,
+    /// The caller's umask has made it, or git's `core.sharedRepository`.
+    index_mode: u32,
 }
 
 impl Checkout {
@@ -47,13 +53,15 @@ impl Checkout {
         let root = worktree.parent().unwrap_or(worktree);
         // Of the same file system, so that its times are as fine as those of the files.
         let mut index = tempfile::tempfile_in(root)?;
-        io::copy(&mut File::from(fs_err::File::open(entry.join("index"))?), &mut index)?;
+        let mut original = File::from(fs_err::File::open(entry.join("index"))?);
+        io::copy(&mut original, &mut index)?;
         let noted = Noted {
             rules: pool.rules,
             origin: pool.origin,
             has_filters: pool.has_filters,
             place: Place::of(fs_err::File::open(worktree)?)?,
-            object_bytes: commit.len() / 2,
+            commit: commit.to_owned(),
+            index_mode: original.metadata()?.permissions().mode(),
         };
         Ok(Self::of(noted, index))
     }
@@ -93,11 +101,11 @@ impl Slot {
     }
 
     /// Cleans it and makes it a member; where there is any doubt it is deleted.
-    pub fn fill(self) {
+    pub fn fill(self, spec: &Spec, h: &mut dyn Helpers) {
         let rules = self.checkout.noted.rules;
         let root = self.member.path().parent().map(Path::to_owned);
         let Self { member, checkout } = self;
-        match checkout.clean(&member) {
+        match checkout.clean(&member, spec, h) {
             Ok(()) => drop(member),
             // What cannot be deleted now is garbage for whoever gets its lock.
             Err(_) => drop(member.delete()),
@@ -109,8 +117,7 @@ impl Slot {
 }
 
 impl Checkout {
-    fn clean(self, member: &Member) -> io::Result<()> {
-        let doubt = |why: &str| Err(io::Error::other(why.to_owned()));
+    fn clean(self, member: &Member, spec: &Spec, h: &mut dyn Helpers) -> Result<()> {
         let tree = member.tree();
         let name = member.path().file_name().unwrap_or_default();
         if !matches!(delete::has_mount(&tree), Ok(false)) || table::is_used(name) {
@@ -122,42 +129,52 @@ impl Checkout {
         let mut bytes = Vec::new();
         witness.seek(SeekFrom::Start(0))?;
         witness.read_to_end(&mut bytes)?;
-        let Some(index) = Index::parse(bytes.clone(), noted.object_bytes) else {
+        fs_err::write(member.index(), &bytes)?;
+        fs_err::set_permissions(member.index(), Permissions::from_mode(noted.index_mode))?;
+        let Some(index) = Index::parse(bytes, noted.commit.len() / 2) else {
             return doubt("its index says more than where files are");
         };
         delete::delete_tree(&tree.join(".git"))?;
-        let mut walk = Walk {
-            top: &tree,
-            index: &index,
-            place: &noted.place,
-            stranger: Stranger::Goes,
-            before: Some(before),
-            read: !content::is_told_by_times(fs_err::File::open(&tree)?)?,
-            kept: 0,
-            bytes: 0,
-        };
+        let mut walk = Walk::of(&tree, &index, &noted.place);
+        walk.stranger = Stranger::Goes;
+        walk.before = Some(before);
+        walk.read = !content::is_told_by_times(fs_err::File::open(&tree)?)?;
         walk.run()?;
-        let (kept, size) = (walk.kept, walk.bytes);
+        let (kept, mut bytes) = (walk.kept, walk.bytes);
         if kept * 2 < index.len() {
             return doubt("too little of it is as it was");
         }
         if noted.has_filters && may_filter(&tree, &index)? {
             return doubt("a program of the user's may have written files of it");
         }
+        if kept < index.len() {
+            bytes = restore::files(member, &noted, spec, h)?;
+        }
+        noted.vouch(member, bytes, facts::attributes(&index))
+    }
+}
+
+impl Noted {
+    /// From here on it is a member.
+    fn vouch(self, member: &Member, bytes: u64, attributes: String) -> Result<()> {
         let put_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let facts = Facts {
             version: VERSION,
             boot_id: identity::own().boot_id,
             put_at: put_at.map_or(0, |time| time.as_secs()),
-            bytes: size,
-            attributes: facts::attributes(&index),
-            origin: noted.origin,
-            place: noted.place,
+            bytes,
+            commit: self.commit,
+            attributes,
+            origin: self.origin,
+            place: self.place,
         };
-        fs_err::write(member.index(), bytes)?;
         let facts = serde_json::to_value(facts).map_err(io::Error::other)?;
-        replace::replace(&member.facts_path(), json::pretty(&facts).as_bytes())
+        Ok(replace::replace(&member.facts_path(), json::pretty(&facts).as_bytes())?)
     }
+}
+
+pub(super) fn doubt<T>(why: &str) -> Result<T> {
+    Err(io::Error::other(why.to_owned()).into())
 }
 
 /// A file of attributes that was changed is not there any more: then nobody knows.

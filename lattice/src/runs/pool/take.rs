@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::facts::{Facts, Origin, attributes};
 use super::member::{self, Member};
 use super::place::Place;
-use super::tree::{Stranger, Walk, different};
+use super::survey;
+use super::tree::different;
 use crate::git::conversion;
 use crate::git::index::Index;
 use crate::git::repository::Repository;
@@ -84,26 +85,16 @@ fn move_in(
     if Place::of(fs_err::File::open(path)?)? != facts.place {
         return Err(different(path).into());
     }
-    let bytes = fs_err::read(member.index())?;
-    let object_bytes = new.commit.len() / 2;
-    let index = Index::parse(bytes, object_bytes).ok_or_else(|| different(&member.index()))?;
-    let mut walk = Walk {
-        top: &tree,
-        index: &index,
-        place: &facts.place,
-        stranger: Stranger::IsRefused,
-        before: None,
-        read: false,
-        kept: 0,
-        bytes: 0,
-    };
-    walk.run()?;
+    survey::order(h, member, &facts.place, &facts.commit)?;
     fs_err::rename(path.join(".git"), tree.join(".git"))?;
     fs_err::remove_dir(path)?;
     fs_err::rename(&tree, path)?;
     fs_err::copy(member.index(), entry.join("index"))?;
-    worktree::fill(h, repo, path)?;
-    let filled = Index::parse(fs_err::read(entry.join("index"))?, object_bytes);
+    worktree::go_on(h, repo, path, &facts.commit, new.commit)?;
+    if facts.commit == new.commit {
+        return Ok(());
+    }
+    let filled = Index::parse(fs_err::read(entry.join("index"))?, new.commit.len() / 2);
     if filled.is_none_or(|filled| attributes(&filled) != facts.attributes) {
         // Files that are the same in both commits may be written in another way.
         return Err(different(path).into());

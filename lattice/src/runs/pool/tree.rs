@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, OsStr};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,6 +17,9 @@ use crate::storage::delete;
 /// `rwx` of the owner is all that git knows.
 const OWNER_MAY_EXECUTE: rustix::fs::RawMode = 0o100;
 
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// What happens with something that is not as it should be.
 pub(super) enum Stranger {
     /// Deleted; a file of the commit among them will be written anew.
@@ -27,6 +31,8 @@ pub(super) enum Stranger {
 pub(super) struct Walk<'a> {
     pub(super) top: &'a Path,
     pub(super) index: &'a Index,
+    /// The files of the index that are looked at. The names of all others are left to another walk.
+    pub(super) part: Range<usize>,
     pub(super) place: &'a Place,
     pub(super) stranger: Stranger,
     /// Files that changed in the moment in which the index was copied, or later, may have done so behind it.
@@ -37,30 +43,45 @@ pub(super) struct Walk<'a> {
     pub(super) bytes: u64,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Of everything, where nothing may be otherwise.
+    pub(super) fn of(top: &'a Path, index: &'a Index, place: &'a Place) -> Self {
+        let part = 0..index.len();
+        let (stranger, before, read) = (Stranger::IsRefused, None, false);
+        Self { top, index, part, place, stranger, before, read, kept: 0, bytes: 0 }
+    }
+
     pub(super) fn run(&mut self) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let top = rustix::fs::open(self.top, flags, Mode::empty())?;
+        let top = rustix::fs::open(self.top, DIRECTORY, Mode::empty())?;
         if Place::of(&top)? != *self.place {
             return Err(different(self.top));
         }
-        self.directory(top, &mut Vec::new())
+        self.directory(top, &mut Vec::new(), &(0..self.index.len())).map(drop)
     }
 
-    /// `path` is that of the directory, with a slash at its end, `""` for the top.
-    fn directory(&mut self, directory: OwnedFd, path: &mut Vec<u8>) -> io::Result<()> {
+    /// `path` is that of the directory, with a slash at its end, `""` for the top; `within` are the files below it.
+    /// The answer is how many of its names are the commit's.
+    fn directory(
+        &mut self,
+        directory: OwnedFd,
+        path: &mut Vec<u8>,
+        within: &Range<usize>,
+    ) -> io::Result<usize> {
         let length = path.len();
         let mut listing = Dir::new(directory)?;
         let mut names = Vec::new();
         while let Some(entry) = listing.read() {
             let entry = entry?;
             if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                names.push(entry.file_name().to_owned());
+                names.push((entry.file_name().to_owned(), entry.file_type()));
             }
         }
-        for name in names {
+        let mut belong = 0;
+        for (name, kind) in names {
             path.extend_from_slice(name.to_bytes());
-            if !self.belongs(listing.fd()?, &name, path)? {
+            if self.belongs(listing.fd()?, &name, kind, path, within)? {
+                belong += 1;
+            } else {
                 let plain = path.strip_suffix(b"/").unwrap_or(path);
                 let stranger = self.top.join(OsStr::from_bytes(plain));
                 match self.stranger {
@@ -70,7 +91,7 @@ impl Walk<'_> {
             }
             path.truncate(length);
         }
-        Ok(())
+        Ok(belong)
     }
 
     /// Whether a name is the commit's; a directory is, if anything in it is.
@@ -78,47 +99,56 @@ impl Walk<'_> {
         &mut self,
         parent: BorrowedFd<'_>,
         name: &CStr,
+        kind: FileType,
         path: &mut Vec<u8>,
+        within: &Range<usize>,
     ) -> io::Result<bool> {
-        let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            return self.is_as_seen(parent, name, path, &stat);
+        let kind = match kind {
+            // Not every file system lists kinds.
+            FileType::Unknown => FileType::from_raw_mode(look(parent, name)?.st_mode),
+            kind => kind,
+        };
+        if kind != FileType::Directory {
+            return match self.index.find(within, path) {
+                Some(at) if self.part.contains(&at) => self.is_as_seen(parent, name, at),
+                other => Ok(other.is_some()),
+            };
         }
         path.push(b'/');
-        if !self.index.has_below(path) {
+        let below = self.index.below(within, path);
+        if below.is_empty() {
             return Ok(false);
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if below.end <= self.part.start || self.part.end <= below.start {
+            return Ok(true);
+        }
         // One that its owner may not read is as strange as one that he may not write.
-        let Ok(directory) = rustix::fs::openat(parent, name, flags, Mode::empty()) else {
+        let Ok(directory) = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) else {
             return Ok(false);
         };
         if Place::of(&directory)? != *self.place {
             return Ok(false);
         }
-        let before = self.kept;
-        self.directory(directory, path)?;
-        Ok(self.kept > before)
+        Ok(self.directory(directory, path, &below)? > 0)
     }
 
-    fn is_as_seen(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &CStr,
-        path: &[u8],
-        stat: &Stat,
-    ) -> io::Result<bool> {
-        let Some(entry) = self.index.get(path) else { return Ok(false) };
+    fn is_as_seen(&mut self, parent: BorrowedFd<'_>, name: &CStr, at: usize) -> io::Result<bool> {
+        let stat = look(parent, name)?;
+        let entry = self.index.entry(at);
         let is_older = self.before.is_none_or(|before| entry.seen.changed < before);
-        let is_same = stat.st_nlink == 1 && seen(stat) == Some(entry.seen) && is_older;
+        let is_same = stat.st_nlink == 1 && seen(&stat) == Some(entry.seen) && is_older;
         let is_same =
-            is_same && (!self.read || content::is(parent, name, stat, self.index.object(entry))?);
+            is_same && (!self.read || content::is(parent, name, &stat, self.index.object(entry))?);
         if is_same {
             self.kept += 1;
             self.bytes += u64::try_from(stat.st_blocks).unwrap_or_default() * 512;
         }
         Ok(is_same)
     }
+}
+
+fn look(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Stat> {
+    Ok(rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// As git would note it. Neither a set-user-ID bit nor a FIFO has a place in an index.

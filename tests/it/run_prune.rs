@@ -82,10 +82,12 @@ fn logs_and_records_go_when_they_are_old() {
 fn the_configuration_says_how_long() {
     let sandbox = Sandbox::new();
     let run = ended(&sandbox, "echo x");
+    sandbox.assert_clean();
     age(&sandbox, &run, 5);
-    sandbox.configure("workers", json!({"keep_days": 6}));
+    // Where there is a pool, it has room for the worktree.
+    sandbox.configure("workers", json!({"keep_days": 6, "worktree_pool": 1}));
     assert_eq!(prune(&sandbox, &[]), json!([]));
-    sandbox.configure("workers", json!({"keep_days": 4}));
+    sandbox.configure("workers", json!({"keep_days": 4, "worktree_pool": 1}));
     assert_eq!(kinds(&prune(&sandbox, &[])), ["record", "log"]);
 }
 

@@ -123,6 +123,11 @@ impl Loop {
         })
     }
 
+    /// What has arrived until now was meant for those whose group this process has left.
+    pub(crate) fn forget_signals(&mut self) -> io::Result<()> {
+        self.watch.wait(&[], Some(Instant::now())).map(drop)
+    }
+
     pub(crate) fn rest(&self) -> Rest {
         Rest {
             umask: self.umask,

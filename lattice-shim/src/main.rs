@@ -2,8 +2,8 @@
 //! person starts, speaks.
 //!
 //! Every role is an exec of this same program, so no process of ours ever forks without an exec:
-//! `stage0` cleans what it inherited and starts `warden` or `finish`; `warden` starts `shim`; `shim` starts the
-//! engine through `gate`, and both start git through it, and hooks through `hook`.
+//! `stage0`, or a `warden` without one, leaves behind what it inherited; `stage0` starts `warden` or `finish`; `warden`
+//! starts `shim`; `shim` starts the engine through `gate`, and both start git through it, and hooks through `hook`.
 
 mod beside;
 mod debug;
@@ -31,6 +31,11 @@ mod warden;
 mod worktree;
 
 use std::process::ExitCode;
+
+/// musl's own asks the kernel for a little more all the time, and gives it back.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     // Before anything else: under an inherited ignored SIGCHLD no exit status would reach us (signal(7)).

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use lattice::model::failure::{Code, Failure, Result};
 use lattice::process::inherit;
 
-use lattice::runs::handover::VERSION_TEXT;
+use lattice::runs::handover::{FROM_CALLER, VERSION_TEXT};
 use lattice::runs::pool::{self, SURVEY};
 
 use crate::renew::WAITS;
@@ -25,6 +25,10 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         (Some("--version" | "-V"), []) => exits::answer(&format!("lattice-shim {VERSION_TEXT}\n")),
         (Some("stage0"), [next, directory]) => stage0::run(next, Path::new(directory))?,
         (Some("warden"), [directory]) => warden::run(Path::new(directory))?,
+        (Some("warden"), [word, directory]) if word == FROM_CALLER => {
+            stage0::leave_caller()?;
+            warden::run(Path::new(directory))?;
+        }
         (Some("shim"), [directory]) => shim::run(Path::new(directory))?,
         (Some("warden"), [word, directory]) if word == WAITS => {
             warden::go_on(Path::new(directory))?;

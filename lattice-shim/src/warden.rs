@@ -43,7 +43,11 @@ const UNTIL_ANSWERED: Duration = Duration::from_hours(1);
 #[inline(never)]
 pub(crate) fn run(directory: &Path) -> Result<()> {
     let (seat, mut cli) = seat::take(directory)?;
-    let ready = Loop::new(&seat.spec, None).map_err(Failure::from);
+    let ready = Loop::new(&seat.spec, None).and_then(|mut turns| {
+        turns.forget_signals()?;
+        Ok(turns)
+    });
+    let ready = ready.map_err(Failure::from);
     let ready = ready.and_then(|turns| seat.publish(false).map(|()| turns));
     let hello = Hello {
         version: VERSION.to_owned(),

@@ -15,6 +15,11 @@ use cli::caller::Caller;
 
 const BUG: u8 = 70;
 
+/// musl's own asks the kernel for a little more all the time, and gives it back.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     if let Err(error) = accept_sigchld() {
         return cli::failure::without_session(&error.into());

@@ -37,7 +37,7 @@ GOALS = (
     Goal("worktree removal, from the record on", "record to no run left,", lambda row: round(row["ms"]["ours"] - row["ms"]["here"], 1), 2, 5, " ms",
          why="The record is written before; what takes long after it is to unlink every file, for which nobody waits but the supervisor itself."),
     Goal("supervisor memory, warden and shim", "waiting supervisors, log of 200 MB", lambda row: row["kB"]["together"], 60, 120, " kB private and dirty",
-         why="Two processes guard one run, and an empty Rust program that is linked like them with a static glibc has 52 kB already. musl (`scripts/release --musl`) dirties as many pages, in smaller files."),
+         why="Two processes guard one run, and an empty Rust program that is linked like them with a static glibc has 52 kB already. musl dirties as many pages."),
     Goal("events a second, 16 processes on one task", "events a second, 16 processes on 1 task", ratio("floor in one process each"), 0.6, 0.4, "x of C that starts no process", True, ("lattice-tracker", 30), "disk",
          why="Each event is a process of its own, which the floor saves itself."),
     Goal("list, 10k tasks", "list at 10000 tasks", ratio("floor"), 1.3, 2.0, "x read and typed parse on all cores", peer=("lattice-tracker", 10),

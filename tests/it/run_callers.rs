@@ -81,6 +81,22 @@ fn an_ordinary_caller() {
     called_through(&[]);
 }
 
+/// An agent that loses its patience with a call ends all that is below it, by the numbers of parents.
+#[test]
+fn a_caller_that_waits_has_no_supervisor_below_it() {
+    let sandbox = Sandbox::new();
+    sandbox.fake_worker("Work", &["connect=main", "wait"]);
+    let words = ["worker", "run", "Work", "LAT-1", "--wait", "--json"];
+    let calling = sandbox.lattice(words).start();
+    let main = sandbox.socket.peer("main");
+    let caller = calling.process();
+    assert_ne!(main.ancestor("warden").parent().pid, caller.pid);
+    assert_eq!(caller.child("warden").map(|child| child.pid), None);
+    main.tell("go");
+    calling.finish().ok();
+    sandbox.assert_clean();
+}
+
 #[test]
 fn s12_a_caller_that_ignores_the_death_of_its_children() {
     called_through(&["env", "--ignore-signal=CHLD"]);

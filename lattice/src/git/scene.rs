@@ -4,11 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ulid::Ulid;
-
 use super::command;
 use super::salvage::Request;
 use crate::model::failure::Result;
+use crate::model::ids::new_ulid;
 use crate::process::helper::Helpers;
 
 /// What is there to save.
@@ -32,7 +31,7 @@ impl<'a> Scene<'a> {
             entry: request.entry.filter(whole),
             has_files: false,
             vetoes: Vec::new(),
-            index: request.scratch.join(format!("salvage-{}.index", Ulid::generate())),
+            index: request.scratch.join(format!("salvage-{}.index", new_ulid())),
         };
         match scene.look_at_worktree() {
             Ok(has_files) => scene.has_files = has_files,

@@ -1,9 +1,20 @@
 //! Identifiers: a prefix and a ULID, kept as the text that was read, because lower case is a valid file name too.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+
+/// A new ULID, whose end nobody can foresee: the keys of a `RandomState` come from the kernel. A generator of its own
+/// would look at the processor first, and in a virtual machine each such look takes longer than all the rest.
+pub fn new_ulid() -> Ulid {
+    let keys = RandomState::new();
+    let random = (u128::from(keys.hash_one(0)) << 64) | u128::from(keys.hash_one(1));
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ulid::from_parts(u64::try_from(since.as_millis()).unwrap_or_default(), random)
+}
 
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -17,7 +28,7 @@ macro_rules! id_type {
 
             /// A new, never used identifier.
             pub fn generate() -> Self {
-                Self(format!("{}{}", $prefix, Ulid::generate()))
+                Self(format!("{}{}", $prefix, new_ulid()))
             }
 
             /// Accepts what the format allows: the exact prefix and 26 Crockford base-32 characters in any case.

@@ -11,6 +11,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, mode_t, umask};
 use rustix::fs::OFlags;
+use signal_hook::consts::{FORBIDDEN, SIGPIPE};
 
 /// The three descriptors that a caller hands over as standard streams, moved out of their way.
 pub struct HandedOver {
@@ -59,15 +60,24 @@ pub fn close_leaked_descriptors() {
 }
 
 /// An ignored signal stays ignored over `exec`, a handled one becomes default again (execve(2)). So every
-/// signal gets a handler, and the next `exec` leaves all of them at default.
+/// signal that is ignored gets a handler, and the next `exec` leaves all of them at default. SIGPIPE, which Rust ignores, it
+/// lets in itself where it starts a process.
 pub fn default_dispositions_at_exec() {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in 1..=64 {
-        if !signal_hook::consts::FORBIDDEN.contains(&signal) {
+    let ignored = ignored_signals().unwrap_or(u64::MAX);
+    for signal in (1..=64).filter(|signal| ignored >> (signal - 1) & 1 == 1) {
+        if signal != SIGPIPE && !FORBIDDEN.contains(&signal) {
             // EINVAL for the numbers that libc keeps for itself.
             let _registered = signal_hook::flag::register(signal, Arc::clone(&flag));
         }
     }
+}
+
+/// A bit for each; `None` where no file tells (proc_pid_status(5), SigIgn).
+fn ignored_signals() -> Option<u64> {
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 /// A write to a terminal that is another job's is let through, whatever `stty tostop` says, instead of stopping us.

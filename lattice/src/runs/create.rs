@@ -7,10 +7,10 @@ use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::{CWD, FallocateFlags, RenameFlags, renameat_with};
-use ulid::Ulid;
 
 use super::directory::{LifeLock, RESERVE_BYTES, RESERVE_PREFIX, RESERVES, RunDir, is_at};
 use crate::model::failure::{Code, Failure, Result};
+use crate::model::ids::new_ulid;
 use crate::model::json;
 use crate::model::run::Spec;
 use crate::storage::layout::Layout;
@@ -45,7 +45,7 @@ fn taken(path: &Path) -> Failure {
 fn fill(draft: &RunDir, spec: &Spec, waiting: bool) -> Result<LifeLock> {
     let life = LifeLock { lock: locked(&draft.lock())?, ended: locked(&draft.ended())? };
     for _ in 0..RESERVES {
-        reserve(&draft.file(&format!("{RESERVE_PREFIX}{}", Ulid::generate())))?;
+        reserve(&draft.file(&format!("{RESERVE_PREFIX}{}", new_ulid())))?;
     }
     let value = serde_json::to_value(spec).map_err(|error| Failure::internal(error.to_string()))?;
     write(&draft.file("spec.json"), json::pretty(&value).as_bytes())?;

@@ -129,6 +129,9 @@ pub(super) fn refuse_surroundings(
     preset: &Preset,
     definition: &Definition,
 ) -> Result<()> {
+    if preset.refusals.is_empty() {
+        return Ok(());
+    }
     let rules = surroundings::rules_of(definition);
     let env = env::engine_env(&ctx.caller_env, &rules, &[]);
     match preset.refusals.iter().find(|refusal| holds(ctx, refusal.when, preset, definition, &env))

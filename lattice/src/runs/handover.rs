@@ -1,5 +1,6 @@
 //! Handing a run to `lattice-shim`: life lock as its stdin, a socket as its stdout, `ended` as its stderr.
 
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use crate::model::failure::{Code, Failure, Result};
 use crate::process::channel::{self, Channel};
 use crate::process::env::{self, CLEANERS};
 use crate::process::spawn;
+use crate::process::undisturbed::Undisturbed;
 
 /// The version that both binaries must have.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -52,49 +54,69 @@ impl Role {
     }
 }
 
-/// Starts stage 0, which makes the supervisor nobody's child. The lock is the new process's alone as soon as this
+/// Whether a caller goes on beside the supervisor. An agent ends a call that takes too long with all that is below it,
+/// by the numbers of parents: then the supervisor must be nobody's child from its first instruction on. Who leaves at once
+/// makes it an orphan by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    Stays,
+    Leaves,
+}
+
+/// The word behind the role of a supervisor that no stage 0 has started.
+pub const FROM_CALLER: &str = "from-caller";
+
+/// Starts the supervisor, through stage 0 if the caller stays. The lock is the new process's alone as soon as this
 /// returns: the `Command`, which holds a copy, is dropped before the channel is read, or its EOF would never come.
-/// Nobody waits for stage 0: it may be stopped, and what counts is said on the channel.
+/// Nobody waits for the process: it may be stopped, and what counts is said on the channel.
 ///
 /// `keep`: names that the definition keeps.
 pub fn start(
     ctx: &Context,
     run: &RunDir,
     life: LifeLock,
-    role: Role,
+    (role, caller): (Role, Caller),
     keep: &[String],
 ) -> Result<(Channel, Child)> {
     let (ours, theirs) =
         channel::pair().map_err(|error| Failure::io("cannot make a socket pair", error))?;
-    let mut command = stage0(ctx, run, life, role, theirs);
+    let mut command = supervisor(ctx, run, life, (role, caller), theirs);
     for name in env::veiled(&ctx.caller_env, keep) {
         command.env_remove(name);
     }
-    let stage0 = command.spawn().map_err(|error| {
+    // A mask survives exec: the terminal cannot take it away before it has left the caller's group.
+    let undisturbed =
+        Undisturbed::begin().map_err(|error| Failure::io("cannot block signals", error))?;
+    let started = command.spawn();
+    drop(undisturbed);
+    let child = started.map_err(|error| {
         let message = format!("failed to start `{}`: {error}", ctx.shim.display());
         Failure::new(Code::SpawnError, message)
             .hint("install lattice-shim beside lattice, or name it in LATTICE_SHIM")
     })?;
     // With it goes the copy of the lock.
     drop(command);
-    Ok((Channel::new(ours), stage0))
+    Ok((Channel::new(ours), child))
 }
 
-fn stage0(
+fn supervisor(
     ctx: &Context,
     run: &RunDir,
     life: LifeLock,
-    role: Role,
-    socket: std::os::fd::OwnedFd,
+    (role, caller): (Role, Caller),
+    socket: OwnedFd,
 ) -> Command {
-    use std::os::unix::process::CommandExt;
     let mut command = spawn::command(&ctx.shim);
-    command.args(["stage0", role.name()]).arg(run.path());
+    match caller {
+        Caller::Stays => command.args(["stage0", role.name()]),
+        Caller::Leaves => command.args([role.name(), FROM_CALLER]),
+    };
+    command.arg(run.path());
     command
         .stdin(Stdio::from(life.lock))
         .stdout(Stdio::from(socket))
         .stderr(Stdio::from(life.ended));
-    command.env_remove(COOKIE).process_group(0);
+    command.env_remove(COOKIE);
     for name in CLEANERS {
         command.env_remove(name);
     }

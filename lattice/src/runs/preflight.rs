@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::engine;
+use super::handover::Caller;
 use super::place::{self, Place, is_below_project};
 use super::sandbox;
 use super::slots::Slots;
@@ -36,6 +37,7 @@ pub struct Checked {
     /// See [`Request::once`].
     pub once: bool,
     pub slots: Slots,
+    pub caller: Caller,
 }
 
 /// A definition of `workers/`, on a task that is there.
@@ -86,7 +88,8 @@ pub fn check_found(
         );
         notes.push(note);
     }
-    Ok(Checked { spec, notes, once: request.once, slots })
+    let caller = if request.awaited { Caller::Stays } else { Caller::Leaves };
+    Ok(Checked { spec, notes, once: request.once, slots, caller })
 }
 
 pub(super) fn refuse_deep(ctx: &Context) -> Result<()> {

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::directory::{self, LifeLock, RunDir, Take};
 use super::end::leftover;
 use super::examine::{Verdict, examine, is_missing};
-use super::handover::{self, Role};
+use super::handover::{self, Caller, Role};
 use super::lost;
 use super::pool;
 use super::start::undisturbed;
@@ -172,7 +172,7 @@ fn begin(ctx: &Context, run: &RunDir, life: LifeLock, forced: bool) -> Begun {
         Ok(Verdict::Leave(why)) => left(id, task, &why),
         Ok(Verdict::Dead(facts)) => {
             let role = if forced { Role::FinishForced } else { Role::Finish };
-            match handover::start(ctx, run, life, role, &spec.env_keep) {
+            match handover::start(ctx, run, life, (role, Caller::Stays), &spec.env_keep) {
                 Ok((channel, _stage0)) => {
                     let reason =
                         serde_json::json!(facts.reason).as_str().unwrap_or_default().to_owned();

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::context::Context;
-use super::handover::VERSION;
+use super::handover::{Caller, VERSION};
 use super::place::{self, Place};
 use super::preflight::{self, Checked};
 use super::query::View;
@@ -34,6 +34,9 @@ pub fn rerun(
     reap::of_task(ctx, &spec.task_id, reap::PATIENCE)?;
     let mut checked = check(ctx, spec, helpers)?;
     checked.slots = checked.slots.chosen(ctx, when_full, awaited);
+    if awaited {
+        checked.caller = Caller::Stays;
+    }
     start::launch(ctx, checked)
 }
 
@@ -72,7 +75,7 @@ fn check(ctx: &Context, old: &Spec, helpers: &mut dyn Helpers) -> Result<Checked
         engine::complete(&mut spec, definition, &snapshot, template.as_deref())?;
     }
     let slots = Slots::now(&ctx.layout, &spec)?;
-    Ok(Checked { spec, notes, once: false, slots })
+    Ok(Checked { spec, notes, once: false, slots, caller: Caller::Leaves })
 }
 
 fn without_definition(old: &Spec) -> Failure {

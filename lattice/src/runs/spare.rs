@@ -24,7 +24,7 @@ pub fn is_supervisor(pid: i32) -> bool {
 }
 
 /// The run that a process supervises, one whose life lock is busy. A recorded warden or shim must be the very process
-/// of the record; a stage 0 or one that has published nothing yet lives for milliseconds.
+/// of the record; a stage 0, or one that has published nothing yet lives for milliseconds.
 fn supervised(pid: i32) -> Option<RunId> {
     let mut directory = served(pid, SUPERVISORS)?;
     let run = directory.run_id()?;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
-use ulid::Ulid;
 
 use super::context::Context;
 use super::engine;
@@ -16,7 +15,7 @@ use super::{secrets, store};
 use crate::model::config::Config;
 use crate::model::definition::{Definition, Limits, OnChanges, ReportFrom};
 use crate::model::failure::Result;
-use crate::model::ids::RunId;
+use crate::model::ids::{RunId, new_ulid};
 use crate::model::reduce::Snapshot;
 use crate::model::run::{DefinitionRef, LimitsSpec, ReportSpec, SPEC_VERSION, SandboxSpec, Spec};
 use crate::model::time;
@@ -174,7 +173,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 
 /// The run's own, and with an end that nobody can foresee.
 pub(super) fn worktree_name(run: &RunId) -> String {
-    let random = Ulid::generate().to_string();
+    let random = new_ulid().to_string();
     format!("{}-{}", run.ulid(), &random[random.len() - 8..]).to_lowercase()
 }
 

@@ -76,7 +76,7 @@ pub fn plan(
     request: &Request,
     helpers: &mut dyn Helpers,
 ) -> Result<(Plan, Vec<String>)> {
-    let Checked { spec, mut notes, once, slots } = preflight::check(ctx, request, helpers)?;
+    let Checked { spec, mut notes, once, slots, .. } = preflight::check(ctx, request, helpers)?;
     refuse_if_open(ctx, &spec)?;
     notes.extend(slots.refuse_when_full(ctx)?.map(|full| format!("{full}; it would wait")));
     let (events, _, _) = task::read_task(&ctx.layout, &spec.task_id)?;
@@ -110,8 +110,9 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
     checked.spec.store = store::id(&ctx.layout)?;
     let run_id = checked.spec.run_id.clone();
     let (run, life, waits_for) = make(ctx, &checked)?;
-    let (mut channel, mut stage0) =
-        match handover::start(ctx, &run, life, Role::Warden, &checked.spec.env_keep) {
+    let how = (Role::Warden, checked.caller);
+    let (mut channel, mut child) =
+        match handover::start(ctx, &run, life, how, &checked.spec.env_keep) {
             Ok(started) => started,
             Err(failure) => {
                 // Nothing was spawned, so the lock that `start` consumed is free and the directory nobody's.
@@ -123,8 +124,8 @@ pub(super) fn launch(ctx: &Context, mut checked: Checked) -> Result<Started> {
         Ok(hello) => hello,
         Err(failure) => return Err(give_up(ctx, &run_id, channel, failure)),
     };
-    // It was over before the supervisor could speak; one that is not is no concern of ours.
-    drop(stage0.try_wait());
+    // Stage 0 was over before the supervisor could speak; who is not is no concern of ours.
+    drop(child.try_wait());
     // From the append to the answer the terminal must not take us away: a stopped CLI would hold the locks.
     let undisturbed = undisturbed()?;
     let decided = record(ctx, &run, &checked, channel);

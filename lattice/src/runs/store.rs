@@ -2,9 +2,8 @@
 
 use std::io;
 
-use ulid::Ulid;
-
 use crate::model::failure::Result;
+use crate::model::ids::new_ulid;
 use crate::process::table;
 use crate::storage::layout::Layout;
 use crate::storage::{owner, replace};
@@ -16,7 +15,7 @@ pub fn id(layout: &Layout) -> Result<String> {
         return Ok(id);
     }
     owner::make_dirs(&layout.runs(), 0o777)?;
-    match replace::publish_exclusive(&path, format!("{}\n", Ulid::generate()).as_bytes()) {
+    match replace::publish_exclusive(&path, format!("{}\n", new_ulid()).as_bytes()) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),

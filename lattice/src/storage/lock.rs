@@ -24,8 +24,8 @@ pub const IDS_KEY: &str = "ids_json";
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Between two looks at a busy lock: at least, at most at first, and at most later.
-const SHORTEST: Duration = Duration::from_millis(1);
-const SHORT: Duration = Duration::from_millis(6);
+const SHORTEST: Duration = Duration::from_micros(500);
+const SHORT: Duration = Duration::from_millis(3);
 const LONG: Duration = Duration::from_millis(40);
 
 /// Keys of an ordinary write to one task.
@@ -147,7 +147,7 @@ fn unusable(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(kind, why)
 }
 
-/// A write holds a lock for a millisecond or so, so the first looks come soon; whoever has waited for long waits for
+/// A write holds a lock for less than a millisecond or so, so the first looks come soon; whoever has waited for long waits for
 /// something slow. At random, so that waiters do not march in step, and never without a gap between two writes: one in
 /// which the Python tool, which looks every 50 ms, finds the lock free.
 fn pause(waited: Duration) -> Duration {

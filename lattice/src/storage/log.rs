@@ -109,13 +109,13 @@ pub fn belongs_in_archive(place: Place, events: &[impl Told]) -> bool {
 ///
 /// Nobody asks for its size first, which for a small log would be as many calls again.
 pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
-    whole_file(File::open(path)?)
+    rest_of(&mut File::open(path)?)
 }
 
-/// The same of a file that is open.
-pub(super) fn whole_file(file: File) -> io::Result<Vec<u8>> {
+/// The same of a log that is open, from where it stands.
+pub(super) fn rest_of(log: &mut File) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(GUESS);
-    file.take(u64::MAX).read_to_end(&mut content)?;
+    log.take(u64::MAX).read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -129,6 +129,35 @@ fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Reads a log. Lines that are no JSON object are skipped.
 pub fn read(path: &Path) -> io::Result<Vec<Event>> {
     Ok(events(&whole(path)?))
+}
+
+/// A log as it was before its lock was taken: what stands there still need not be understood while others wait.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Whole lines.
+    bytes: Vec<u8>,
+    events: Vec<Event>,
+}
+
+impl Known {
+    /// Of the one log of a task. Where that cannot be read nothing is known, and whoever has the lock tells why.
+    pub(super) fn read(layout: &Layout, task: &TaskId, place: Place) -> Self {
+        let mut bytes = match place {
+            Place::Active => whole(&layout.log(task)).unwrap_or_default(),
+            Place::Archived => whole(&layout.archived_log(task)).unwrap_or_default(),
+            Place::Both | Place::Nowhere => Vec::new(),
+        };
+        bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        Self { events: events(&bytes), bytes }
+    }
+
+    /// The events of what the log holds now. Nothing is taken for granted: if a byte of the known lines is another
+    /// one, all are read anew.
+    pub(super) fn events_of(mut self, now: &[u8]) -> Vec<Event> {
+        let Some(added) = now.strip_prefix(&self.bytes[..]) else { return events(now) };
+        self.events.extend(events(added));
+        self.events
+    }
 }
 
 /// The events among the lines.
@@ -221,6 +250,32 @@ mod tests {
         let found = read_history(&layout, &task).unwrap().unwrap();
         let ids: Vec<_> = found.events.iter().map(Event::id).collect();
         assert_eq!((ids, found.unreadable), (vec!["ev_1", "ev_2", "ev_3"], 2));
+    }
+
+    /// What was read before the lock, what is there under it, how many events there are then.
+    #[track_caller]
+    fn check_known(before: &str, now: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::at(dir.path());
+        layout.ensure_dirs().unwrap();
+        let task = TaskId::generate();
+        fs_err::write(layout.log(&task), before).unwrap();
+        let known = Known::read(&layout, &task, Place::Active);
+        assert_eq!(known.events_of(now.as_bytes()), events(now.as_bytes()), "{before:?} {now:?}");
+    }
+
+    #[test]
+    fn what_was_known_before_the_lock_counts_only_while_it_stands() {
+        let (one, two) = ("{\"id\":\"ev_1\"}\n", "{\"id\":\"ev_2\"}\n");
+        for before in
+            ["", one, two, "{\"id\":\"ev_1\"", &format!("{one}{{\"id\""), &format!("{one}x\n")]
+        {
+            for now in
+                ["", one, two, &format!("{one}{two}"), &format!("{two}{one}"), "{\"id\":\"ev_1\"}"]
+            {
+                check_known(before, now);
+            }
+        }
     }
 
     #[test]

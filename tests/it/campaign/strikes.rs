@@ -20,14 +20,14 @@ pub struct Series {
 
 type On = &'static [(&'static str, &'static [&'static str])];
 
-const EVERYBODY: &[&str] = &["cli", "stage0", "warden", "shim", "gate", "helper"];
+const EVERYBODY: &[&str] = &["cli", "warden", "shim", "gate", "helper"];
 const WAITING: &[&str] = &["warden", "shim", "warden-waits", "shim-waits"];
-const REAPERS: &[&str] = &["cli", "finish", "gate", "helper"];
+const REAPERS: &[&str] = &["cli", "stage0", "finish", "gate", "helper"];
 
 pub const KILLS: [Series; 9] = [
     kill("5 8 SIGKILL of the CLI", &[("Work", &["cli"])], 14),
     kill("5 SIGKILL of the shim", &[("Work", &["shim"])], 24),
-    kill("6 SIGKILL of the warden", &[("Work", &["stage0", "warden"])], 12),
+    kill("6 SIGKILL of the warden", &[("Work", &["warden"])], 12),
     kill("5 6 SIGKILL of supervisors that wait", &[(LONG, WAITING)], 16),
     kill("5 SIGKILL of gate and helpers", &[("Work", &["gate", "helper"])], 8),
     kill("5 SIGKILL of the warden that finishes", &[("NoShim", &["warden"])], 16),

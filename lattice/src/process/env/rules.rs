@@ -186,6 +186,10 @@ fn value_of<'a>(caller: &'a [Variable], name: &str) -> Option<&'a OsStr> {
 }
 
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    // Each name of a caller is asked about for each pattern, and most differ in the first letter.
+    if !pattern.starts_with('*') && pattern.as_bytes().first() != name.as_bytes().first() {
+        return false;
+    }
     match pattern.split_once('*') {
         Some((start, end)) => {
             name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)

@@ -6,11 +6,10 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use ulid::Ulid;
-
 use crate::controls::{self, Control};
 use crate::model::event::Event;
 use crate::model::failure::{Failure, Result};
+use crate::model::ids::new_ulid;
 use crate::runs::directory::{RESERVE_PREFIX, RunDir};
 use crate::storage::replace;
 
@@ -54,7 +53,7 @@ fn rename_without_replacing(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn draft(run: &RunDir, line: &[u8]) -> Result<PathBuf> {
-    let claimed = run.file(&format!("{CLAIMED_PREFIX}{}", Ulid::generate()));
+    let claimed = run.file(&format!("{CLAIMED_PREFIX}{}", new_ulid()));
     let mut file = if let Some(reserve) = reserve(run)? {
         fs_err::rename(reserve, &claimed)?;
         fs_err::OpenOptions::new().write(true).open(&claimed)?

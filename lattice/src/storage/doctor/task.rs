@@ -118,7 +118,7 @@ fn read_only_log(Subject { layout, dirs, task, names }: &Subject<'_>) -> Option<
     } else {
         return None;
     };
-    let content = log::whole_file(dir.open_regular(&names.log)?).ok()?;
+    let content = log::rest_of(&mut dir.open_regular(&names.log)?).ok()?;
     Some(Logs { place, contents: vec![(path, content)] })
 }
 

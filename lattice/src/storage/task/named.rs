@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use ulid::Ulid;
@@ -102,8 +102,10 @@ fn is_to_be_kept(layout: &Layout, task: &TaskId, short_id: &str) -> bool {
         Err(_) if layout.has_task(task) => return true,
         Err(_) => {}
     }
-    let made = Ulid::from_string(task.ulid()).map(|ulid| ulid.datetime());
-    made.is_ok_and(|made| {
+    let since =
+        Ulid::from_string(task.ulid()).map(|ulid| Duration::from_millis(ulid.timestamp_ms()));
+    since.is_ok_and(|since| {
+        let made = UNIX_EPOCH + since;
         SystemTime::now().duration_since(made).unwrap_or_default() < IN_THE_MAKING
     })
 }

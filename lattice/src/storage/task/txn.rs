@@ -16,7 +16,7 @@ use crate::model::reduce::{Snapshot, replay};
 use crate::storage::append::{append_line, repair_tail};
 use crate::storage::layout::Layout;
 use crate::storage::lock::{self, Locks};
-use crate::storage::log::{self, Place};
+use crate::storage::log::{self, Known, Place};
 use crate::storage::owner;
 use crate::storage::replace::replace;
 use crate::storage::scan;
@@ -58,12 +58,14 @@ impl TaskTxn {
         lifecycle: bool,
     ) -> Result<Self> {
         // Before anything is made or locked: a mistyped ID leaves nothing behind.
-        if log::locate(layout, task)? == Place::Nowhere {
+        let place = log::locate(layout, task)?;
+        if place == Place::Nowhere {
             return Err(not_found(task.as_str()));
         }
         layout.ensure_dirs()?;
+        let known = Known::read(layout, task, place);
         let locks = lock::acquire(layout, keys)?;
-        Self::open(layout, task, lifecycle, locks)
+        Self::open_known(layout, task, lifecycle, locks, known)
     }
 
     /// `locks` are the task's, and those of the life-cycle log where that is to be written.
@@ -72,6 +74,16 @@ impl TaskTxn {
         task: &TaskId,
         lifecycle: bool,
         locks: Locks,
+    ) -> Result<Self> {
+        Self::open_known(layout, task, lifecycle, locks, Known::default())
+    }
+
+    fn open_known(
+        layout: &Layout,
+        task: &TaskId,
+        lifecycle: bool,
+        locks: Locks,
+        known: Known,
     ) -> Result<Self> {
         let place = log::locate(layout, task)?;
         let paths = match place {
@@ -91,7 +103,7 @@ impl TaskTxn {
             heal(&mut logs, &contents, &merged)?;
             contents = vec![merged];
         }
-        let events = log::events(&contents[0]);
+        let events = known.events_of(&contents[0]);
         let unreadable = log::count(&contents[0]) - events.len();
         let snapshot = replay(&events).ok_or_else(|| not_created(layout, task))?;
         let lifecycle = if lifecycle { Some(open_lifecycle(layout)?) } else { None };
@@ -209,8 +221,11 @@ pub(in crate::storage) fn open_log(layout: &Layout, path: &Path) -> Result<(File
         .append(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
-    repair_tail(&mut file, &layout.torn_tails())?;
-    let content = log::whole(path)?;
+    let mut content = log::rest_of(&mut file)?;
+    if !content.is_empty() && !content.ends_with(b"\n") {
+        repair_tail(&mut file, &layout.torn_tails())?;
+        content = log::whole(path)?;
+    }
     Ok((file, content))
 }
 

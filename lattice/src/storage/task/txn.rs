@@ -32,12 +32,13 @@ pub struct TaskTxn {
     pub(super) logs: Vec<File>,
     /// The log of all life cycles, in a transaction that may write it.
     lifecycle: Option<File>,
+    // Behind the files, which are closed before another process comes in, and before a history that takes its time to be
+    // forgotten.
+    _locks: Locks,
     pub(super) events: Vec<Event>,
     /// How many lines of the log are no events.
     unreadable: usize,
     pub(super) snapshot: Snapshot,
-    // Last, so that everything else is closed before another process comes in.
-    _locks: Locks,
 }
 
 impl TaskTxn {

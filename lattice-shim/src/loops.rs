@@ -4,6 +4,7 @@
 use std::io::{self};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lattice::model::ids::RunId;
@@ -34,6 +35,10 @@ pub(crate) const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 /// Stops that come this close together are one.
 const ECHO: Duration = Duration::from_millis(250);
+
+/// A wait that is refused for so long is refused for good; in between it is asked for again.
+const REFUSED: Duration = Duration::from_mins(1);
+const UNTIL_ASKED_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a loop knows that outlives an `exec`.
 #[derive(Serialize, Deserialize)]
@@ -86,6 +91,8 @@ pub(crate) struct Loop {
     pub(crate) beside: Option<Beside>,
     /// What of the use of children is not the engine's.
     pub(crate) apart: Usage,
+    /// Since when the system has refused every turn.
+    refused_since: Option<Instant>,
 }
 
 impl Loop {
@@ -120,6 +127,7 @@ impl Loop {
             interrupted_by: None,
             beside: None,
             apart: Usage::default(),
+            refused_since: None,
         })
     }
 
@@ -180,6 +188,20 @@ impl Loop {
         self.note_stops(&woken.signals);
         self.take_output()?;
         self.take_messages()
+    }
+
+    /// A turn of the wait for an engine. That the kernel has no memory for a moment, for poll(2) or recvmsg(2), is no
+    /// reason to end the work of hours: it is one when nothing else is heard for a minute.
+    pub(crate) fn patient_turn(&mut self, deadline: Instant) -> io::Result<()> {
+        let Err(error) = self.turn(Some(deadline)) else {
+            self.refused_since = None;
+            return Ok(());
+        };
+        if self.refused_since.get_or_insert_with(Instant::now).elapsed() > REFUSED {
+            return Err(error);
+        }
+        thread::sleep(UNTIL_ASKED_AGAIN);
+        Ok(())
     }
 
     /// Whoever ends a session or a service tells both supervisors at once, and each tells the other: that is one stop.

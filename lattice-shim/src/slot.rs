@@ -52,7 +52,7 @@ impl Shim<'_> {
     }
 
     fn sleep(&mut self) -> Step {
-        if let Err(error) = self.turns.turn(Some(Instant::now() + PAUSE)) {
+        if let Err(error) = self.turns.patient_turn(Instant::now() + PAUSE) {
             return Step::Break(Facts::new(Reason::Internal).because(error.to_string()));
         }
         self.end_if_stopped()?;

@@ -89,7 +89,7 @@ impl Shim<'_> {
             let next = limits.next().min(Instant::now() + TICK);
             let next = self.renew_at.map_or(next, |due| due.min(next));
             let next = self.next_look().map_or(next, |look| look.min(next));
-            if self.turns.turn(Some(next)).is_err() {
+            if self.turns.patient_turn(next).is_err() {
                 return self.clear(leader, Some(Reason::Internal), SWEEP_GRACE);
             }
         }

@@ -206,7 +206,7 @@ impl<'a> Warden<'a> {
             }
             self.renew_when_due()?;
             let deadline = self.known.deadline.instant();
-            self.turns.turn(Some(self.renew_at.map_or(deadline, |due| due.min(deadline))))?;
+            self.turns.patient_turn(self.renew_at.map_or(deadline, |due| due.min(deadline)))?;
             self.listen();
             self.forward();
         };

@@ -268,7 +268,9 @@ fn describe(facts: &Facts, limit_minutes: f64) -> String {
         Reason::WorktreeFailed => "its worktree could not be made".to_owned(),
         Reason::SetupFailed => "its setup did not succeed".to_owned(),
         Reason::SpawnFailed => "its engine could not be started".to_owned(),
-        Reason::Internal => "a bug of lattice ended it".to_owned(),
+        Reason::Internal => {
+            "its supervisor was stuck, or refused what it needs to watch it".to_owned()
+        }
         Reason::OomKilled => "the OOM killer ended it".to_owned(),
         Reason::LogLimit => "it printed more than its log may hold".to_owned(),
         Reason::MemoryLimit => "it needed more memory than its definition allows".to_owned(),

@@ -43,6 +43,8 @@ fn strikes_at_chosen_calls() {
         "Work shim:link:1:kill-all",
         "NoWarden shim:rename:2:kill",
         "Lost finish:flock:1:kill",
+        "Long shim-waits:recvmsg:2:ENOMEM",
+        "Long warden-waits:recvmsg:1:ENOMEM",
     ];
     for strike in chosen {
         strikes::trial(&stage, &format!("strike {strike}"));

@@ -64,24 +64,23 @@ pub(super) fn resources(layout: &Layout, survey: &mut Survey) {
 }
 
 /// Files that the Python tool would take for a task's.
-pub(super) fn strangers(dir: &Path, extension: &str, findings: &mut Vec<Finding>) {
-    for path in entries(dir) {
+pub(super) fn strangers(dir: &Path, extension: &str) -> Vec<Finding> {
+    let is_stranger = |path: &PathBuf| {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let is_ours = TaskId::parse(&stem).is_some()
             || (extension == "jsonl" && (stem == "_lifecycle" || stem.starts_with("res_")));
-        if is_ours || path.extension().is_none_or(|found| found != extension) {
-            continue;
-        }
-        let message = format!("{} is not named by the ID of a task", path.display());
-        findings.push(Finding::warning(Check::MalformedId, message));
-    }
+        !is_ours && path.extension().is_some_and(|found| found == extension)
+    };
+    let message = |path: PathBuf| format!("{} is not named by the ID of a task", path.display());
+    let named = entries(dir).filter(is_stranger).map(message);
+    named.map(|message| Finding::warning(Check::MalformedId, message)).collect()
 }
 
-pub(super) fn leftovers(layout: &Layout, findings: &mut Vec<Finding>) {
-    for path in old_temporaries(layout) {
-        let message = format!("{} is left of an interrupted write", name(layout, &path));
-        findings.push(Finding::warning(Check::Leftover, message));
-    }
+pub(super) fn leftovers(layout: &Layout) -> Vec<Finding> {
+    let message =
+        |path: PathBuf| format!("{} is left of an interrupted write", name(layout, &path));
+    let left = old_temporaries(layout).into_iter().map(message);
+    left.map(|message| Finding::warning(Check::Leftover, message)).collect()
 }
 
 /// Files without a name of their own yet, whose writers are long gone.

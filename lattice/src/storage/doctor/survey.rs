@@ -1,7 +1,9 @@
 //! The whole project looked at once, without a lock. Changes nothing.
 
 use std::collections::BTreeSet;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use super::across::Across;
 use super::files;
@@ -37,19 +39,25 @@ pub fn survey(
     files::config(layout, &mut survey);
     let (mut listed, mut of_tasks, mut said) = (Vec::new(), Vec::new(), Said::default());
     let dirs = Places::of(layout);
-    each_task(layout, &mut listed, &mut |tasks, is_new| {
-        let inspect = |id: &TaskId| is_new(id).then(|| task::inspect(layout, &dirs, id, visit));
-        scan::each(tasks, inspect, |id, looked| {
-            let Some(looked) = looked else { return };
-            survey.tasks += 1;
-            survey.events += looked.lines;
-            said.add(looked.said);
-            survey.open.extend(looked.is_open.then(|| id.clone()));
-            if !looked.findings.is_empty() {
-                of_tasks.push((id.clone(), looked.findings));
-            }
+    let (strangers, leftovers) = thread::scope(|scope| {
+        // Whole directories are listed again for what their names tell: beside the reading of what is in them.
+        let told = scope.spawn(|| (strangers(layout), files::leftovers(layout)));
+        each_task(layout, &mut listed, &mut |tasks, is_new| {
+            let inspect = |id: &TaskId| is_new(id).then(|| task::inspect(layout, &dirs, id, visit));
+            scan::each(tasks, inspect, |id, looked| {
+                let Some(looked) = looked else { return };
+                survey.tasks += 1;
+                survey.events += looked.lines;
+                said.add(looked.said);
+                survey.open.extend(looked.is_open.then(|| id.clone()));
+                if !looked.findings.is_empty() {
+                    of_tasks.push((id.clone(), looked.findings));
+                }
+            });
         });
+        told.join().unwrap_or_else(|panic| resume_unwind(panic))
     });
+    listed.extend(strangers);
     survey.open.sort();
     let mut across = Across::default();
     if !said.is_agreed(layout, false) {
@@ -63,7 +71,7 @@ pub fn survey(
     survey.findings.extend(across.index);
     files::artifacts(layout, &mut survey);
     files::resources(layout, &mut survey);
-    files::leftovers(layout, &mut survey.findings);
+    survey.findings.extend(leftovers);
     survey
 }
 
@@ -76,9 +84,11 @@ fn each_task(
     let mut unreadable = Vec::new();
     each_in(&places(layout), &mut unreadable, visit);
     findings.extend(unreadable.into_iter().map(|why| Finding::error(Check::JsonParse, why)));
-    for (dir, extension) in places(layout) {
-        files::strangers(&dir, extension, findings);
-    }
+}
+
+fn strangers(layout: &Layout) -> Vec<Finding> {
+    let of = |(dir, extension): Place| files::strangers(&dir, extension);
+    places(layout).into_iter().flat_map(of).collect()
 }
 
 fn places(layout: &Layout) -> [Place; 4] {

@@ -6,6 +6,7 @@ use super::pool::{self, Limits, Tried};
 use super::seeds::Random;
 use super::stage::{LONG, Stage, SystemCall, lose, traces};
 use super::table::Row;
+use crate::harness::binaries::variable;
 
 /// A series of strikes.
 #[derive(Clone, Copy)]
@@ -57,9 +58,11 @@ pub fn rows(series: &[Series], is_full: bool, seed: u64, limits: Limits) -> Vec<
         return series.iter().map(|series| Row::skipped(series.title(), why.clone())).collect();
     }
     let mut random = Random::new(seed);
+    let only = variable("LATTICE_CAMPAIGN_ONLY").unwrap_or_default().display().to_string();
     let mut rows = Vec::new();
     let (mut first, mut last) = (Vec::new(), Vec::new());
-    let mut add = |title: String, seeds: Vec<String>, to: &mut Vec<(usize, String)>| {
+    let mut add = |title: String, mut seeds: Vec<String>, to: &mut Vec<(usize, String)>| {
+        seeds.retain(|seed| seed.contains(&only));
         if !seeds.is_empty() {
             to.extend(seeds.into_iter().map(|seed| (rows.len(), seed)));
             rows.push(Row::new(title));
@@ -67,6 +70,7 @@ pub fn rows(series: &[Series], is_full: bool, seed: u64, limits: Limits) -> Vec<
     };
     for series in series {
         let (chosen, between) = series.seeds(&stage, is_full, &mut random);
+        assert!(!chosen.is_empty(), "{}: nothing to strike", series.title());
         add(series.title(), chosen, &mut first);
         add(format!("{}, between two acts", series.title()), between, &mut last);
     }

@@ -102,7 +102,7 @@ impl Gated {
             output_from: job.output_from,
             ..Engine::new(identity, pipe::inode(output)?, deadline)
         };
-        seat.publish_as(&engine, "engine.json")
+        seat.publish_durably(&engine, &seat.run.engine())
     }
 
     /// Lets the child become the program. The error is the exec's own.

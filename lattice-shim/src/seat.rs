@@ -14,6 +14,7 @@ use lattice::runs::end::leftover::Leftover;
 use lattice::storage::layout::Layout;
 use lattice::storage::replace;
 use nix::unistd::alarm;
+use serde::Serialize;
 
 /// A very big worktree on a very slow disk.
 const FREEING_SECONDS: u32 = 3600;
@@ -84,20 +85,25 @@ fn layout_of(run: &RunDir) -> Result<Layout> {
 }
 
 impl Seat {
-    /// Publishes who supervises. The warden comes first and alone, the shim adds itself.
+    /// Publishes who supervises. The warden comes first and alone, the shim adds itself. Not synced: no process lives
+    /// on in another boot.
     pub(crate) fn publish(&self, as_shim: bool) -> Result<()> {
         let own = identity::own();
         let supervisors = match self.run.supervisors().filter(|_| as_shim) {
             Some(known) => Supervisors { shim: Some(own), ..known },
             None => Supervisors { warden: own, shim: None },
         };
-        self.publish_as(&supervisors, "supervisor.json")
+        self.publish_unsynced(&supervisors, &self.run.supervisor())
     }
 
-    pub(crate) fn publish_as(&self, what: &impl serde::Serialize, name: &str) -> Result<()> {
-        let bytes =
-            serde_json::to_vec(what).map_err(|error| Failure::internal(error.to_string()))?;
-        Ok(replace::replace(&self.run.file(name), &bytes)?)
+    /// What only processes of this boot ask for.
+    pub(crate) fn publish_unsynced(&self, what: &impl Serialize, path: &Path) -> Result<()> {
+        Ok(replace::replace_unsynced(path, &json(what)?)?)
+    }
+
+    /// What must be known after a loss of power too.
+    pub(crate) fn publish_durably(&self, what: &impl Serialize, path: &Path) -> Result<()> {
+        Ok(replace::replace(path, &json(what)?)?)
     }
 
     /// The last that is done for a run that is over. Whoever waits for it is let go first; the life lock, at a path
@@ -107,11 +113,15 @@ impl Seat {
         // Nobody stands behind it any more. What it has not freed until then is left to the next call of anybody.
         alarm::set(FREEING_SECONDS);
         // Of a loop of its own: that of the run has ended with it. Without one the pool is not filled.
-        let mut turns = Loop::new(&self.spec, None).ok();
+        let mut turns = leftover.is_kept().then(|| Loop::new(&self.spec, None).ok()).flatten();
         leftover.free(turns.as_mut().map(|turns| turns as &mut dyn Helpers));
     }
 
     pub(crate) fn log(&self) -> std::path::PathBuf {
         self.layout.dir.join(&self.spec.log_path)
     }
+}
+
+fn json(what: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(what).map_err(|error| Failure::internal(error.to_string()))
 }

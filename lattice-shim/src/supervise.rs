@@ -43,7 +43,7 @@ impl Vigil {
             idle_ms: None,
             result_grace_ms: spec.result_grace_ms,
             before: None,
-            toll: Toll::now(),
+            toll: Toll::default(),
         }
     }
 }

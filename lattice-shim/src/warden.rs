@@ -94,7 +94,7 @@ fn is_wanted(seat: &Seat, cli: &mut Channel) -> Result<bool> {
 fn has_begun(seat: &Seat) -> Result<bool> {
     let Some(start) = examine::start_line(&seat.layout, &seat.spec)? else { return Ok(false) };
     // EEXIST: the CLI came that far. Any other failure leaves the log's line as the only proof, which is enough.
-    drop(replace::publish_exclusive(&seat.run.started(), start.as_bytes()));
+    drop(replace::publish_unsynced(&seat.run.started(), start.as_bytes()));
     Ok(true)
 }
 

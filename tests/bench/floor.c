@@ -3,7 +3,8 @@
  *   floor nothing             start and end of a static program
  *   floor event DIR           one durable event: two locks, log read, line appended, snapshot replaced; 3 syncs
  *   floor events DIR N        the same N times in one process, all on one task
- *   floor launch DIR          one event, then a supervisor left behind that starts `true` and writes a second event
+ *   floor launch DIR          one event, then a supervisor left behind, a program of its own (`supervise`), which starts
+ *                             `true` and writes a second event
  *   floor read DIR T          every file of a directory read whole, by T threads
  *   floor tree FROM TO        a directory tree written again, file by file
  *   floor stamp FILE          the monotonic time in ns, into a file: an engine that says when it began
@@ -58,19 +59,22 @@ static void event(int dir) {
 }
 
 /* The parent's part is what `worker run` costs the caller; the rest runs on behind it. */
-static void launch(int dir) {
+static void launch(int dir, const char *directory_name) {
     event(dir);
     if (fork() == 0) {
         setsid();
-        if (fork() == 0) {
-            if (fork() == 0)
-                execl("/bin/true", "true", (char *)NULL);
-            wait(NULL);
-            event(dir);
-        }
+        if (fork() == 0)
+            execl("/proc/self/exe", "floor", "supervise", directory_name, (char *)NULL);
         _exit(0);
     }
     wait(NULL);
+}
+
+static void supervise(int dir) {
+    if (fork() == 0)
+        execl("/bin/true", "true", (char *)NULL);
+    wait(NULL);
+    event(dir);
 }
 
 static char (*names)[64];
@@ -148,7 +152,9 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "event"))
         event(dir);
     else if (!strcmp(what, "launch"))
-        launch(dir);
+        launch(dir, argv[2]);
+    else if (!strcmp(what, "supervise"))
+        supervise(dir);
     else if (!strcmp(what, "events"))
         for (int i = atoi(argv[3]); i > 0; i--)
             event(dir);

@@ -178,6 +178,34 @@ fn after_a_reboot_a_reused_number_is_an_innocent() {
     sandbox.assert_clean();
 }
 
+/// Who supervises is not synced, and the copy of the start line is not.
+#[test]
+fn what_a_loss_of_power_has_emptied_is_not_there() {
+    let sandbox = Sandbox::new();
+    let run = dead_run(&sandbox);
+    edit(&run, "spec.json", |spec| spec["boot_id"] = json!("00000000-0000-0000-0000-000000000000"));
+    for file in ["supervisor.json", "started", "reported"] {
+        fs::write(run.directory().join(file), "").unwrap();
+    }
+    reap(&sandbox);
+    assert_eq!(run.ended()["data"]["reason"], "machine_rebooted");
+    sandbox.assert_clean();
+}
+
+/// Then nothing says that there ever was a run.
+#[test]
+fn an_empty_copy_of_a_start_that_git_has_taken_away_brings_nothing_back() {
+    let sandbox = Sandbox::new();
+    let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
+    let before = fs::read_to_string(&log).unwrap();
+    let run = dead_run(&sandbox);
+    fs::write(&log, &before).unwrap();
+    fs::write(run.directory().join("started"), "").unwrap();
+    reap(&sandbox);
+    assert_eq!(fs::read_to_string(&log).unwrap(), before);
+    sandbox.assert_clean();
+}
+
 #[test]
 fn s8_a_reused_number_in_the_same_boot_is_an_innocent_too() {
     let sandbox = Sandbox::new();

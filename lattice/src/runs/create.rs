@@ -48,7 +48,7 @@ fn fill(draft: &RunDir, spec: &Spec, waiting: bool) -> Result<LifeLock> {
         reserve(&draft.file(&format!("{RESERVE_PREFIX}{}", new_ulid())))?;
     }
     let value = serde_json::to_value(spec).map_err(|error| Failure::internal(error.to_string()))?;
-    write(&draft.file("spec.json"), json::pretty(&value).as_bytes())?;
+    write(&draft.spec_file(), json::pretty(&value).as_bytes())?;
     if waiting {
         new_file(&draft.waiting())?;
     }
@@ -97,7 +97,7 @@ fn reserve(path: &Path) -> Result<()> {
 
 /// The end is published by a hard link, or by a rename that does not replace.
 fn try_publish(draft: &RunDir) -> Result<()> {
-    let (from, to) = (draft.file("spec.json"), draft.file(".link"));
+    let (from, to) = (draft.spec_file(), draft.file(".link"));
     if fs_err::hard_link(&from, &to).is_ok() {
         return Ok(fs_err::remove_file(&to)?);
     }

@@ -81,9 +81,14 @@ impl RunDir {
         self.file("ended")
     }
 
-    /// The start line, once it is in the log: proof that this is a run even if the log loses it.
+    /// The start line, once it is in the log: proof that this is a run even if the log loses it. Not synced, because the
+    /// log is: only a loss of power and of the line together take both.
     pub fn started(&self) -> PathBuf {
         self.file("started")
+    }
+
+    pub fn spec_file(&self) -> PathBuf {
+        self.file("spec.json")
     }
 
     pub fn supervisor(&self) -> PathBuf {
@@ -140,10 +145,16 @@ impl RunDir {
     }
 
     pub fn spec(&self) -> Result<Spec> {
-        let path = self.file("spec.json");
-        let value: serde_json::Value = read_json(&path)?;
-        refuse_newer(&path, &value)?;
-        serde_json::from_value(value).map_err(|error| unreadable(&path, &error))
+        let path = self.spec_file();
+        let bytes = fs_err::read(&path)?;
+        let spec: Result<Spec, _> = serde_json::from_slice(&bytes);
+        // A newer one may be of any shape.
+        let version = match &spec {
+            Ok(spec) => u64::from(spec.version),
+            Err(_) => serde_json::from_slice(&bytes).map_or(0, |value| version(&value)),
+        };
+        refuse_newer(&path, version)?;
+        spec.map_err(|error| unreadable(&path, &error))
     }
 
     pub fn supervisors(&self) -> Option<Supervisors> {
@@ -252,8 +263,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 /// What a newer build has written may mean something else: it is left alone, whatever it looks like.
-pub(super) fn refuse_newer(path: &Path, spec: &serde_json::Value) -> Result<()> {
-    let version = spec.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default();
+pub(super) fn refuse_newer(path: &Path, version: u64) -> Result<()> {
     if version <= u64::from(SPEC_VERSION) {
         return Ok(());
     }
@@ -261,6 +271,10 @@ pub(super) fn refuse_newer(path: &Path, spec: &serde_json::Value) -> Result<()> 
         format!("{} has version {version}; this build knows {SPEC_VERSION}", path.display());
     Err(Failure::new(Code::VersionMismatch, message)
         .hint("use the newer lattice that started the run"))
+}
+
+pub(super) fn version(spec: &serde_json::Value) -> u64 {
+    spec.get("version").and_then(serde_json::Value::as_u64).unwrap_or_default()
 }
 
 pub(super) fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {

@@ -232,7 +232,7 @@ fn set_aside(run: &RunDir, id: RunId, failure: &Failure) -> Begun {
 
 /// Without a spec, a start and an end there is nothing that leads anywhere from here.
 fn is_empty_shell(run: &RunDir) -> io::Result<bool> {
-    for path in [run.file("spec.json"), run.started(), run.terminal()] {
+    for path in [run.spec_file(), run.started(), run.terminal()] {
         if !is_missing(&path)? {
             return Ok(false);
         }

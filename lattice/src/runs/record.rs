@@ -4,22 +4,33 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::directory::{read_json, refuse_newer, unreadable};
+use super::directory::{read_json, refuse_newer, unreadable, version};
 use crate::model::event::Event;
 use crate::model::failure::{Code, Result};
 use crate::model::ids::{RunId, TaskId};
+use crate::model::json;
 use crate::model::run::{Engine, Spec, Supervisors};
 use crate::storage::layout::Layout;
+use crate::storage::replace;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Record {
     pub spec: Spec,
     pub supervisor: Option<Supervisors>,
     pub engine: Option<Engine>,
     /// The terminal event.
     pub terminal: Value,
+}
+
+/// The same, of what an ender has.
+#[derive(Serialize)]
+pub(super) struct Kept<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) supervisor: Option<Supervisors>,
+    pub(super) engine: Option<Engine>,
+    pub(super) terminal: &'a Map<String, Value>,
 }
 
 impl Record {
@@ -32,10 +43,15 @@ pub fn path(layout: &Layout, run: &RunId) -> PathBuf {
     layout.worker_logs().join(format!("{run}.json"))
 }
 
+pub(super) fn write(layout: &Layout, kept: &Kept<'_>) -> Result<()> {
+    let text = json::pretty_struct(kept);
+    Ok(replace::replace(&path(layout, &kept.spec.run_id), text.as_bytes())?)
+}
+
 pub fn read(layout: &Layout, run: &RunId) -> Result<Option<Record>> {
     let path = path(layout, run);
     let Some(value) = value(&path)? else { return Ok(None) };
-    refuse_newer(&path, &value["spec"])?;
+    refuse_newer(&path, version(&value["spec"]))?;
     serde_json::from_value(value).map(Some).map_err(|error| unreadable(&path, &error))
 }
 

@@ -244,7 +244,7 @@ fn is_gone(error: &io::Error) -> bool {
 pub fn record_start(ctx: &Context, run: &RunDir, spec: &Spec, once: bool) -> Result<()> {
     let line = append_start(ctx, run, spec, once)?;
     // The copy brings the start back if git takes the line away under the run. Should it fail, the line stands.
-    drop(replace::publish_exclusive(&run.started(), line.as_bytes()));
+    drop(replace::publish_unsynced(&run.started(), line.as_bytes()));
     Ok(())
 }
 

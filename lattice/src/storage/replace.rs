@@ -60,12 +60,30 @@ impl Prepared {
 /// Creates a file with its whole content, mode 0600; [`io::ErrorKind::AlreadyExists`] if the name is taken.
 pub fn publish_exclusive(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let failed = |error| named("create", path, &error);
-    let mut temporary = temporary_beside(path).map_err(failed)?;
-    temporary.write_all(bytes).map_err(failed)?;
-    owner::inherit(temporary.as_file(), path);
+    let temporary = filled_beside(path, bytes).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist_noclobber(path).map_err(|error| failed(error.error))?;
     sync_dir(parent(path))
+}
+
+/// [`replace`] for what means nothing to another boot: whole for whoever reads it while this kernel runs, but a loss of
+/// power may empty it, or bring the old one back. It gets mode 0600.
+pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = filled_beside(path, bytes).map_err(|error| named("replace", path, &error))?;
+    temporary.persist(path).map_err(|error| named("replace", path, &error.error)).map(drop)
+}
+
+/// The same for [`publish_exclusive`].
+pub fn publish_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = filled_beside(path, bytes).map_err(|error| named("create", path, &error))?;
+    temporary.persist_noclobber(path).map_err(|error| named("create", path, &error.error)).map(drop)
+}
+
+fn filled_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut temporary = temporary_beside(path)?;
+    temporary.write_all(bytes)?;
+    owner::inherit(temporary.as_file(), path);
+    Ok(temporary)
 }
 
 /// Makes the names in a directory durable. File systems that cannot do that say `EINVAL`: nothing to be done.

@@ -10,4 +10,6 @@ mod write;
 pub use fields::parse_fields;
 pub use read::{is_plain, parse_line, parse_lossy, parse_object};
 pub use stand_in::shown;
-pub use write::{compact, compact_object, is_pretty_object, pretty, pretty_object, spaced};
+pub use write::{
+    compact, compact_object, is_pretty_object, pretty, pretty_object, pretty_struct, spaced,
+};

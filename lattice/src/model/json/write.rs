@@ -29,6 +29,11 @@ pub fn pretty_object(fields: &Map<String, Value>) -> String {
     ended(serialize(&OrderedFields(fields), PrettyFormatter::with_indent(b"  ")))
 }
 
+/// The same for our own structures, whose fields stay in their order.
+pub fn pretty_struct(value: &impl Serialize) -> String {
+    ended(serialize(value, PrettyFormatter::with_indent(b"  ")))
+}
+
 /// Whether bytes are what [`pretty_object`] writes, found out without writing it.
 pub fn is_pretty_object(fields: &Map<String, Value>, bytes: &[u8]) -> bool {
     let mut rest = Expected(bytes);

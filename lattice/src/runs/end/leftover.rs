@@ -44,6 +44,11 @@ impl Leftover {
         }
     }
 
+    /// Whether its worktree may be kept for another run, which takes git.
+    pub fn is_kept(&self) -> bool {
+        self.slot.is_some()
+    }
+
     /// The worktree before the directory that leads to it: cut off anywhere, the next call of anybody goes on.
     pub fn free(self, helpers: Option<&mut dyn Helpers>) {
         if let (Some(slot), Some(spec), Some(helpers)) = (self.slot, &self.spec, helpers) {

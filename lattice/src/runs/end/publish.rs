@@ -25,11 +25,10 @@ pub(super) fn append(end: &End<'_>, record: &Event) -> Result<Event> {
     let started =
         txn.events().iter().any(|event| event.kind() == PROCESS_STARTED && event.id() == run);
     if !started {
-        match fs_err::read_to_string(end.run.started()) {
-            Ok(line) => txn.append_raw(&line)?,
+        match copy_of_start(end)? {
+            Some(line) => txn.append_raw(&line)?,
             // Neither a line nor its copy: it never was a run, and gets no end.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(record.clone()),
-            Err(error) => return Err(error.into()),
+            None => return Ok(record.clone()),
         }
     }
     let ended = txn.events().iter().find(|event| event.ended_run() == Some(run)).cloned();
@@ -40,6 +39,17 @@ pub(super) fn append(end: &End<'_>, record: &Event) -> Result<Event> {
     // A snapshot is a cache: the next writer replaces it.
     drop(txn.write_snapshot());
     Ok(ended.unwrap_or_else(|| record.clone()))
+}
+
+/// One that a loss of power has emptied is none.
+fn copy_of_start(end: &End<'_>) -> Result<Option<String>> {
+    match fs_err::read_to_string(end.run.started()) {
+        Ok(line) => {
+            Ok(Some(line).filter(|line| Event::parse(line.trim_end().as_bytes()).is_some()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn attach_report(end: &End<'_>, record: &Event, txn: &mut TaskTxn) -> Result<()> {

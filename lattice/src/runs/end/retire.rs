@@ -7,30 +7,26 @@ use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
-use serde_json::json;
 
 use super::leftover::Leftover;
 use super::sequence::End;
 use crate::model::event::Event;
 use crate::model::failure::Result;
-use crate::model::json;
 use crate::model::mask::Veil;
-use crate::runs::{record, secrets};
+use crate::runs::record::{self, Kept};
+use crate::runs::secrets;
 use crate::storage::{owner, replace};
 
 /// Durable before the directory goes: the record is the only copy of the end while no log holds it.
 pub(super) fn keep_record(end: &End<'_>, record: &Event) -> Result<()> {
     keep_report(end, record)?;
-    let kept = json!({
-        "spec": end.spec,
-        "supervisor": end.run.supervisors(),
-        "engine": end.run.engine_identity(),
-        "terminal": record.to_value(),
-    });
-    Ok(replace::replace(
-        &record::path(end.layout, &end.spec.run_id),
-        json::pretty(&kept).as_bytes(),
-    )?)
+    let kept = Kept {
+        spec: end.spec,
+        supervisor: end.run.supervisors(),
+        engine: end.run.engine_identity(),
+        terminal: record.as_map(),
+    };
+    record::write(end.layout, &kept)
 }
 
 /// A report that could not become an artifact stays beside the log, as private as that; moving it takes no space.

@@ -59,7 +59,7 @@ pub(super) fn log_hole(end: &End<'_>) -> u64 {
 /// Words that come later are told that the run has ended, instead of being taken and lost.
 fn close_box(end: &End<'_>) -> Option<Words> {
     // There already: words were reported in time, or an earlier ender closed it.
-    drop(replace::publish_exclusive(&end.run.reported(), b""));
+    drop(replace::publish_unsynced(&end.run.reported(), b""));
     let words = reported::read(end.run)?;
     Some(match end.mask {
         Some(mask) => words.masked(mask),

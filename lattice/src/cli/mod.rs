@@ -2,6 +2,7 @@
 //!
 //! Each command is one file with its arguments and one function that is given the session.
 
+mod alone;
 pub(crate) mod archive;
 pub(crate) mod assign;
 pub(crate) mod attach;
@@ -55,7 +56,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
 use lattice::model::failure::Result;
@@ -76,6 +77,15 @@ pub(crate) const VERSION: &str = lattice::runs::handover::VERSION_TEXT;
 #[command(name = "lattice", version = VERSION, propagate_version = false, max_term_width = 100)]
 #[command(after_help = EXAMPLES)]
 struct Cli {
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+// Without a description of its own, which would be taken for that of the program.
+#[derive(Debug, Args)]
+struct FormArgs {
     /// Answer in JSON
     ///
     /// On stdout, as {"data": ..., "ok": true} or {"error": {"code", "message", "hint"}, "ok": false}, with
@@ -85,8 +95,6 @@ struct Cli {
     /// Print only the one value that a script needs
     #[arg(long, global = true, display_order = 901)]
     quiet: bool,
-    #[command(subcommand)]
-    command: Command,
 }
 
 const EXAMPLES: &str = "\
@@ -109,7 +117,6 @@ Environment:
   NO_COLOR       no colour; CLICOLOR_FORCE=1: colour in a pipe too";
 
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 enum Command {
     Init(init::InitArgs),
     Create(create::CreateArgs),
@@ -162,7 +169,8 @@ pub(crate) fn run(caller: Caller) -> ExitCode {
 
 /// Only the command that is named is built; help and errors may have to speak of all, the version of none.
 fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse().or_else(|error| match error.kind() {
+    let words: Vec<_> = std::env::args_os().collect();
+    alone::parse(&words).or_else(|error| match error.kind() {
         ErrorKind::DisplayVersion => Err(error),
         _ => Cli::from_arg_matches_mut(&mut whole().try_get_matches()?),
     })
@@ -245,7 +253,7 @@ fn in_our_words(text: &str) -> String {
 }
 
 fn caller_out(cli: &Cli, caller: &Caller) -> Out {
-    let form = match (cli.json, cli.quiet) {
+    let form = match (cli.form.json, cli.form.quiet) {
         (true, _) => Form::Json,
         (false, true) => Form::Quiet,
         (false, false) => Form::Human,

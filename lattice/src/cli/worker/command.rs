@@ -1,6 +1,6 @@
 //! `lattice worker`: the group and its help.
 
-use clap::Subcommand;
+use clap::{Command, Subcommand};
 
 use lattice::model::failure::Result;
 
@@ -8,6 +8,7 @@ use super::{
     add, apply, check, complete, diff, env, fail, list, logs, new, prune, ps, reap, refs, rerun,
     run, schema, show, stop, verdict, wait,
 };
+use crate::cli::alone::of;
 use crate::cli::session::Session;
 
 /// Run workers on tasks, and watch, end and inspect the runs
@@ -16,7 +17,7 @@ use crate::cli::session::Session;
 /// surroundings. A run is one execution of a worker on a task. It is named by the ID of its start event; the
 /// last 4 or more characters will do wherever a RUN is asked for.
 #[derive(Debug, Subcommand)]
-#[command(after_help = EXAMPLES, defer = true)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum WorkerCommand {
     Run(run::RunArgs),
     List(list::ListArgs),
@@ -54,6 +55,34 @@ Examples:
   lattice worker diff LAT-42 --stat          what it has changed
   lattice worker apply LAT-42                bring that onto the current branch
   lattice worker prune --dry-run             what old runs have left that could go";
+
+/// A command of the group by itself.
+pub(in crate::cli) fn alone(name: &str) -> Option<Command> {
+    Some(match name {
+        "run" => of::<run::RunArgs>("run"),
+        "list" => of::<list::ListArgs>("list"),
+        "new" => of::<new::NewArgs>("new"),
+        "add" => of::<add::AddArgs>("add"),
+        "check" => of::<check::CheckArgs>("check"),
+        "env" => of::<env::EnvArgs>("env"),
+        "schema" => of::<schema::SchemaArgs>("schema"),
+        "verdict" => of::<verdict::VerdictArgs>("verdict"),
+        "ps" => of::<ps::PsArgs>("ps"),
+        "show" => of::<show::ShowArgs>("show"),
+        "logs" => of::<logs::LogsArgs>("logs"),
+        "wait" => of::<wait::WaitArgs>("wait"),
+        "stop" => of::<stop::StopArgs>("stop"),
+        "reap" => of::<reap::ReapArgs>("reap"),
+        "complete" => of::<complete::CompleteArgs>("complete"),
+        "fail" => of::<fail::FailArgs>("fail"),
+        "rerun" => of::<rerun::RerunArgs>("rerun"),
+        "diff" => of::<diff::DiffArgs>("diff"),
+        "apply" => of::<apply::ApplyArgs>("apply"),
+        "refs" => of::<refs::RefsArgs>("refs"),
+        "prune" => of::<prune::PruneArgs>("prune"),
+        _ => return None,
+    })
+}
 
 pub(crate) fn worker(session: &Session, command: WorkerCommand) -> Result<()> {
     match command {

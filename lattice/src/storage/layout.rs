@@ -239,11 +239,11 @@ fn root_above(cwd: &Path) -> Result<PathBuf> {
 
 /// The project whose worktree the path lies in; the outermost one, because worktrees hold copies of worktrees' hosts.
 fn owner_of_worktree(root: &Path) -> PathBuf {
-    root.ancestors().filter_map(owner_of_worktrees_dir).last().unwrap_or(root).to_owned()
-}
-
-fn owner_of_worktrees_dir(dir: &Path) -> Option<&Path> {
-    dir.ends_with(Path::new(DIR).join("worktrees")).then(|| dir.parent()?.parent())?
+    let worktrees = Path::new(DIR).join("worktrees");
+    let owner = |dir: &Path| {
+        dir.ends_with(&worktrees).then(|| dir.parent()?.parent().map(Path::to_owned)).flatten()
+    };
+    root.ancestors().filter_map(owner).last().unwrap_or_else(|| root.to_owned())
 }
 
 #[cfg(test)]

@@ -118,19 +118,20 @@ fn open(layout: &Layout, key: &str) -> io::Result<File> {
     let mut options = fs_err::OpenOptions::new();
     options.read(true).mode(0o666).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
     let mut writable = options.clone();
-    writable.write(true).create(true).truncate(false);
-    let opened = match writable.open(&path) {
+    writable.write(true);
+    match writable.open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             owner::make_dirs(&layout.locks(), 0o777)?;
-            writable.open(&path)
+            let made = writable.create(true).truncate(false).open(&path)?;
+            owner::inherit(made.file(), &path);
+            Ok(made)
         }
         // Made by another user, such as root. A descriptor for reading carries a lock too.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             options.open(&path).map_err(|_| error)
         }
         other => other,
-    };
-    opened.inspect(|file| owner::inherit(file.file(), &path))
+    }
 }
 
 /// Without `flock`, Python falls back to locks that mean something else. Two tools that do not see each other's

@@ -1,7 +1,6 @@
 //! Reading a task's log: where it is, its lines in file order, and one history out of two copies.
 
 use std::collections::HashSet;
-use std::fs::Metadata;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -27,25 +26,31 @@ pub enum Place {
 
 /// Looks at both places. A log that is not a regular file is an error.
 pub fn locate(layout: &Layout, task: &TaskId) -> Result<Place> {
-    Ok(match (is_log(&layout.log(task))?, is_log(&layout.archived_log(task))?) {
-        (true, true) => Place::Both,
-        (true, false) => Place::Active,
-        (false, true) => Place::Archived,
-        (false, false) => Place::Nowhere,
+    Ok(measure(layout, task)?.0)
+}
+
+/// The same, and how many bytes there are.
+pub(super) fn measure(layout: &Layout, task: &TaskId) -> Result<(Place, u64)> {
+    Ok(match (length(&layout.log(task))?, length(&layout.archived_log(task))?) {
+        (Some(active), Some(archived)) => (Place::Both, active + archived),
+        (Some(active), None) => (Place::Active, active),
+        (None, Some(archived)) => (Place::Archived, archived),
+        (None, None) => (Place::Nowhere, 0),
     })
 }
 
-fn is_log(path: &Path) -> Result<bool> {
-    match fs_err::symlink_metadata(path).as_ref().map(Metadata::is_file) {
-        Ok(true) => Ok(true),
-        Ok(false) => Err(Failure::new(
+/// Of a log, if there is one.
+fn length(path: &Path) -> Result<Option<u64>> {
+    match fs_err::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Ok(Some(found.len())),
+        Ok(_) => Err(Failure::new(
             Code::IoError,
             format!("the event log `{}` is not a regular file", path.display()),
         )
         .hint(
             "put the log itself in its place: a link or a directory there cannot be written safely",
         )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Failure::new(Code::IoError, error.to_string())),
     }
 }

@@ -114,6 +114,10 @@ pub(super) fn inherit(temporary: &NamedTempFile, old: &Metadata) -> io::Result<(
     let new = temporary.as_file().metadata()?;
     let differs = |old: u32, new: u32| (old != new).then_some(old);
     let (uid, gid) = (differs(old.uid(), new.uid()), differs(old.gid(), new.gid()));
+    let mode = old.mode() & 0o777;
+    if uid.is_none() && gid.is_none() && new.mode() & 0o7777 == mode {
+        return Ok(());
+    }
     if uid.is_some() || gid.is_some() {
         match fchown(temporary.as_file(), uid, gid) {
             // Only root may give files away. In a directory that people share, the writer owns what he writes.
@@ -122,7 +126,7 @@ pub(super) fn inherit(temporary: &NamedTempFile, old: &Metadata) -> io::Result<(
         }
     }
     // After the change of owner, which takes mode bits away.
-    temporary.as_file().set_permissions(Permissions::from_mode(old.mode() & 0o777))
+    temporary.as_file().set_permissions(Permissions::from_mode(mode))
 }
 
 fn named(doing: &str, path: &Path, error: &io::Error) -> io::Error {

@@ -74,7 +74,7 @@ pub fn resolve_task(layout: &Layout, text: &str) -> Result<TaskId> {
 /// The project's configuration.
 pub fn read_config(layout: &Layout) -> Result<Config> {
     let path = layout.config();
-    let bytes = match fs_err::read(&path) {
+    let bytes = match scan::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let why =
                 format!("`{}` is missing: the project was not set up to the end", path.display());
@@ -144,9 +144,14 @@ pub fn read_pointing(layout: &Layout, task: &TaskId) -> Vec<Snapshot> {
 
 /// One task as it is listed.
 pub fn read_snapshot(layout: &Layout, task: &TaskId) -> Option<Snapshot> {
-    let is_active = layout.snapshot(task).exists() || layout.log(task).exists();
-    let dir = if is_active { layout.tasks() } else { layout.archive_tasks() };
-    load(layout, &Dir::at(dir), task, json::parse_object).ok()
+    let named = |path: PathBuf| {
+        let fields = scan::look_into(&path, json::parse_object).ok()??;
+        fields.get("id").is_some_and(|id| id == task.as_str()).then_some(Snapshot(fields))
+    };
+    let is_logged = || layout.log(task).exists() || layout.snapshot(task).exists();
+    let found = named(layout.snapshot(task));
+    let archived = || if is_logged() { None } else { named(layout.archived_snapshot(task)) };
+    found.or_else(archived).or_else(|| Some(read_task(layout, task).ok()?.1))
 }
 
 /// Tasks whose snapshots mention open runs, or with none that is whole: candidates, to be confirmed by

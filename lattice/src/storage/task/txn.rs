@@ -1,5 +1,6 @@
 //! The one read-modify-write of a task.
 
+use std::io;
 use std::path::Path;
 
 use fs_err::File;
@@ -20,6 +21,9 @@ use crate::storage::log::{self, Known, Place};
 use crate::storage::owner;
 use crate::storage::replace::replace;
 use crate::storage::scan;
+
+/// A log that takes as long to understand as to be read once more. A longer one is read before it is locked, too.
+const LONG: u64 = 32 * 1024;
 
 /// A task under its locks, which are held until this is dropped. So be quick: no process, no git, no waiting.
 #[derive(Debug)]
@@ -59,12 +63,15 @@ impl TaskTxn {
         lifecycle: bool,
     ) -> Result<Self> {
         // Before anything is made or locked: a mistyped ID leaves nothing behind.
-        let place = log::locate(layout, task)?;
+        let (place, length) = log::measure(layout, task)?;
         if place == Place::Nowhere {
             return Err(not_found(task.as_str()));
         }
-        layout.ensure_dirs()?;
-        let known = Known::read(layout, task, place);
+        // One of those that git keeps in no clone. What is lost later is made where it is missed.
+        if lifecycle || !layout.locks().is_dir() {
+            layout.ensure_dirs()?;
+        }
+        let known = if length < LONG { Known::default() } else { Known::read(layout, task, place) };
         let locks = lock::acquire(layout, keys)?;
         Self::open_known(layout, task, lifecycle, locks, known)
     }
@@ -175,12 +182,12 @@ impl TaskTxn {
 
         let (first, copies) =
             self.logs.split_first_mut().expect("a transaction has at least one log");
-        let before = first.metadata()?.len();
         append_line(first, &all)?;
         if !of_lifecycle.is_empty()
             && let Err(error) = append_lifecycle(self.lifecycle.as_mut(), of_lifecycle.as_bytes())
         {
-            first.set_len(before)?;
+            // Nobody else has written since: the log is locked.
+            first.set_len(first.metadata()?.len() - all.len() as u64)?;
             first.sync_data()?;
             return Err(error);
         }
@@ -208,9 +215,20 @@ impl TaskTxn {
         }
         let new = with_unknown_keys(&self.snapshot, &old).file_text();
         if old != new.as_bytes() {
-            replace(&path, new.as_bytes())?;
+            self.replace_snapshot(&path, new.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Git takes a directory away with the last file in it.
+    fn replace_snapshot(&self, path: &Path, content: &[u8]) -> Result<()> {
+        match replace(path, content) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.layout.ensure_dirs()?;
+                Ok(replace(path, content)?)
+            }
+            other => Ok(other?),
+        }
     }
 }
 

@@ -41,6 +41,20 @@ fn a_write_heals_log_and_snapshot() {
 }
 
 #[test]
+fn directories_that_git_took_away_are_made_again() {
+    let project = project();
+    let task = project.create(&new_task());
+    fs_err::remove_dir_all(project.layout.tasks()).unwrap();
+    project.comment(&task, "one");
+    assert!(file(project.layout.snapshot(&task)).contains("\"comment_count\": 1"));
+    // As in a clone, which has nothing of the four that are one machine's own.
+    fs_err::remove_dir_all(project.layout.locks()).unwrap();
+    fs_err::remove_dir_all(project.layout.archive_tasks()).unwrap();
+    project.comment(&task, "two");
+    assert!(project.layout.archive_tasks().is_dir());
+}
+
+#[test]
 fn an_archived_task_is_written_where_it_is() {
     let project = project();
     let task = project.create(&new_task());

@@ -41,6 +41,11 @@ macro_rules! id_type {
                 &self.0
             }
 
+            /// The name of its file with this extension.
+            pub fn file_name(&self, extension: &str) -> String {
+                [&self.0, ".", extension].concat()
+            }
+
             /// The 26 characters behind the prefix.
             pub fn ulid(&self) -> &str {
                 &self.0[$prefix.len()..]

@@ -1,13 +1,13 @@
 //! A directory with a file for each task, of which very many are asked for: it is opened once, so that the way to it is
 //! walked once, and listed once, so that what is not there need not be looked for.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use fs_err::File;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
 
 use super::scan;
@@ -46,7 +46,8 @@ impl Dir {
     /// The content of a file, as [`scan::look_into`] gives it.
     pub(super) fn look_into<T>(&self, name: &str, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
         match self.open(name, OFlags::empty()) {
-            Some(file) => scan::look_into_file(&file, look),
+            Some(file) => scan::look_into_file(&file, look)
+                .map_err(|error| scan::unread(&self.path(name), &error)),
             // Whose error says which path.
             None => scan::look_into(&self.path(name), look),
         }
@@ -66,7 +67,7 @@ impl Dir {
         let whole = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::DIRECTORY;
         let handle = self.handle.get_or_init(|| open(&self.path, whole, Mode::empty()).ok());
         let found = openat(handle.as_ref()?, name, flags, Mode::empty()).ok()?;
-        Some(File::from_parts(found.into(), self.path(name)))
+        Some(found.into())
     }
 }
 

@@ -114,19 +114,19 @@ impl Layout {
     }
 
     pub fn snapshot(&self, task: &TaskId) -> PathBuf {
-        self.tasks().join(format!("{task}.json"))
+        self.dir.join(["tasks/", &task.file_name("json")].concat())
     }
 
     pub fn log(&self, task: &TaskId) -> PathBuf {
-        self.events().join(format!("{task}.jsonl"))
+        self.dir.join(["events/", &task.file_name("jsonl")].concat())
     }
 
     pub fn archived_snapshot(&self, task: &TaskId) -> PathBuf {
-        self.archive_tasks().join(format!("{task}.json"))
+        self.dir.join(["archive/tasks/", &task.file_name("json")].concat())
     }
 
     pub fn archived_log(&self, task: &TaskId) -> PathBuf {
-        self.archive_events().join(format!("{task}.jsonl"))
+        self.dir.join(["archive/events/", &task.file_name("jsonl")].concat())
     }
 
     /// Whether there is any log or snapshot of a task.

@@ -118,9 +118,9 @@ pub(super) fn whole(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The same of a log that is open, from where it stands.
-pub(super) fn rest_of(log: &mut File) -> io::Result<Vec<u8>> {
+pub(super) fn rest_of(log: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(GUESS);
-    log.take(u64::MAX).read_to_end(&mut content)?;
+    log.by_ref().take(u64::MAX).read_to_end(&mut content)?;
     Ok(content)
 }
 

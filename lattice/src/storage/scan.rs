@@ -3,6 +3,7 @@
 //! Only the command line looks at all tasks at once; the supervisors stay with their one thread.
 
 use std::cell::Cell;
+use std::fs;
 use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::FileExt;
@@ -68,11 +69,16 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The same for content that is not kept: the next file takes its place in memory.
 pub(super) fn look_into<T>(path: &Path, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
-    look_into_file(&File::open(path)?, look)
+    look_into_file(File::open(path)?.file(), look).map_err(|error| unread(path, &error))
+}
+
+pub(super) fn unread(path: &Path, error: &io::Error) -> io::Error {
+    let why = format!("failed to read from file `{}`: {error}", path.display());
+    io::Error::new(error.kind(), why)
 }
 
 /// The same for a file that is open.
-pub(super) fn look_into_file<T>(file: &File, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+pub(super) fn look_into_file<T>(file: &fs::File, look: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
     let mut buffer = BUFFER.take();
     let found = fill(file, &mut buffer).map(|end| look(&buffer[..end]));
     if buffer.len() <= LARGE {
@@ -82,19 +88,16 @@ pub(super) fn look_into_file<T>(file: &File, look: impl FnOnce(&[u8]) -> T) -> i
 }
 
 /// Reads a file into the beginning of a buffer, and gives its size.
-fn fill(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+fn fill(file: &fs::File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     buffer.resize(buffer.len().max(GUESS), 0);
     let mut end = 0;
     loop {
-        match file.file().read_at(&mut buffer[end..], end as u64) {
+        match file.read_at(&mut buffer[end..], end as u64) {
             // Regular files give all they have: a read that is short has found the end.
             Ok(count) if end + count < buffer.len() => return Ok(end + count),
             Ok(count) => end += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                let why = format!("failed to read from file `{}`: {error}", file.path().display());
-                return Err(io::Error::new(error.kind(), why));
-            }
+            Err(error) => return Err(error),
         }
         let size = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         buffer.resize((end + 1).max(size + 1), 0);

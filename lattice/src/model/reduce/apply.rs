@@ -260,8 +260,12 @@ fn copy(fields: &mut Fields, key: &str, value: Option<&Value>) {
 
 /// Counts never go below zero.
 fn count(fields: &mut Fields, key: &str, step: i64) {
-    let value = fields.entry(key).or_insert(Value::Null);
-    *value = value.as_i64().unwrap_or(0).saturating_add(step).max(0).into();
+    let count = fields.get(key).and_then(Value::as_i64).unwrap_or(0);
+    let count = Value::from(count.saturating_add(step).max(0));
+    match fields.get_mut(key) {
+        Some(value) => *value = count,
+        None => drop(fields.insert(key.to_owned(), count)),
+    }
 }
 
 /// The list under a key that only this module writes.

@@ -47,9 +47,9 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn of(task: &TaskId) -> Self {
         Self {
-            log: format!("{task}.jsonl"),
-            snapshot: format!("{task}.json"),
-            text: format!("{task}.md"),
+            log: task.file_name("jsonl"),
+            snapshot: task.file_name("json"),
+            text: task.file_name("md"),
         }
     }
 }

@@ -169,7 +169,7 @@ pub fn read_open_runs(layout: &Layout) -> Vec<TaskId> {
     let (active, archive) = (Dir::at(layout.tasks()), Dir::at(layout.archive_tasks()));
     each_in(&dirs, &mut Vec::new(), &mut |tasks, is_new| {
         let look = |task: &TaskId| {
-            let name = format!("{task}.json");
+            let name = task.file_name("json");
             let read = |dir: &Dir| dir.look_into(&name, mentions).ok();
             is_new(task) && read(&active).or_else(|| read(&archive)).unwrap_or(true)
         };
@@ -266,7 +266,7 @@ fn load(
     task: &TaskId,
     parse: impl Fn(&[u8]) -> Option<Map<String, Value>>,
 ) -> Result<Snapshot, String> {
-    let name = format!("{task}.json");
+    let name = task.file_name("json");
     if let Ok(Some(fields)) = dir.look_into(&name, parse)
         && fields.get("id").is_some_and(|id| id == task.as_str())
     {

@@ -35,7 +35,7 @@ pub(in crate::storage) fn each_in(
         let mut here = Sum::default();
         let is_new = |task: &TaskId| {
             let mut earlier = places[..number].iter();
-            !earlier.any(|(dir, extension)| dir.join(format!("{task}.{extension}")).exists())
+            !earlier.any(|(dir, extension)| dir.join(task.file_name(extension)).exists())
         };
         let mut some = Vec::with_capacity(SOME);
         for task in ids_in(dir, extension, warnings) {

@@ -34,7 +34,7 @@ pub(crate) fn run(directory: &Path, forced: bool) -> Result<()> {
     let (seat, caller) = seat::take(directory)?;
     bound_own_life(&seat);
     // `ps` says "ending" from here on. A full disk does not let it be written, and must not stop the end.
-    drop(seat.publish_unsynced(&identity::own(), &seat.run.reaper()));
+    drop(seat::publish_unsynced(&identity::own(), &seat.run.reaper()));
     let (answer, leftover) = match finish(&seat, forced) {
         Ok(Ending::Whole(leftover)) => ("done".to_owned(), Some(leftover)),
         Ok(Ending::Left(failure)) => (format!("its end could not be written yet: {failure}"), None),

@@ -19,7 +19,7 @@ use lattice::runs::allowance;
 use nix::unistd::Pid;
 
 use crate::gate;
-use crate::seat::Seat;
+use crate::seat::{self, Seat};
 
 /// An exec answers at once; only a program on a hung file system does not.
 const EXEC_ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -102,7 +102,7 @@ impl Gated {
             output_from: job.output_from,
             ..Engine::new(identity, pipe::inode(output)?, deadline)
         };
-        seat.publish_durably(&engine, &seat.run.engine())
+        seat::publish_durably(&engine, &seat.run.engine())
     }
 
     /// Lets the child become the program. The error is the exec's own.

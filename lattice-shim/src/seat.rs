@@ -93,17 +93,7 @@ impl Seat {
             Some(known) => Supervisors { shim: Some(own), ..known },
             None => Supervisors { warden: own, shim: None },
         };
-        self.publish_unsynced(&supervisors, &self.run.supervisor())
-    }
-
-    /// What only processes of this boot ask for.
-    pub(crate) fn publish_unsynced(&self, what: &impl Serialize, path: &Path) -> Result<()> {
-        Ok(replace::replace_unsynced(path, &json(what)?)?)
-    }
-
-    /// What must be known after a loss of power too.
-    pub(crate) fn publish_durably(&self, what: &impl Serialize, path: &Path) -> Result<()> {
-        Ok(replace::replace(path, &json(what)?)?)
+        publish_unsynced(&supervisors, &self.run.supervisor())
     }
 
     /// The last that is done for a run that is over. Whoever waits for it is let go first; the life lock, at a path
@@ -120,6 +110,16 @@ impl Seat {
     pub(crate) fn log(&self) -> std::path::PathBuf {
         self.layout.dir.join(&self.spec.log_path)
     }
+}
+
+/// What only processes of this boot ask for.
+pub(crate) fn publish_unsynced(what: &impl Serialize, path: &Path) -> Result<()> {
+    Ok(replace::replace_unsynced(path, &json(what)?)?)
+}
+
+/// What must be known after a loss of power too, once this has returned.
+pub(crate) fn publish_durably(what: &impl Serialize, path: &Path) -> Result<()> {
+    Ok(replace::replace_then_sync(path, &json(what)?)?)
 }
 
 fn json(what: &impl Serialize) -> Result<Vec<u8>> {

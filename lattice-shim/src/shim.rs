@@ -170,11 +170,11 @@ impl Shim<'_> {
         let late = controls::is(Control::LateIntent);
         if late {
             let silent = Spec { worktree_path: None, ..spec.clone() };
-            drop(self.seat.publish_durably(&silent, &self.seat.run.spec_file()));
+            drop(seat::publish_durably(&silent, &self.seat.run.spec_file()));
         }
         let made = worktree::prepare(spec, &mut self.turns);
         if late {
-            drop(self.seat.publish_durably(spec, &self.seat.run.spec_file()));
+            drop(seat::publish_durably(spec, &self.seat.run.spec_file()));
         }
         self.end_if_stopped()?;
         match made {

@@ -34,7 +34,7 @@ const LONGEST_NAME: usize = 64;
 impl Share {
     /// An object on each line, with the keys of `usage` and `agent`. What is no such thing is passed over.
     pub fn read(text: &[u8]) -> Vec<Self> {
-        let lines = text.split(|byte| *byte == b'\n');
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.filter_map(|line| Self::of(super::json::parse_lossy(line)?.as_object()?)).collect()
     }
 

@@ -47,8 +47,6 @@ fn fill(draft: &RunDir, spec: &Spec, waiting: bool) -> Result<LifeLock> {
     for _ in 0..RESERVES {
         reserve(&draft.file(&format!("{RESERVE_PREFIX}{}", new_ulid())))?;
     }
-    let value = serde_json::to_value(spec).map_err(|error| Failure::internal(error.to_string()))?;
-    write(&draft.spec_file(), json::pretty(&value).as_bytes())?;
     if waiting {
         new_file(&draft.waiting())?;
     }
@@ -58,6 +56,8 @@ fn fill(draft: &RunDir, spec: &Spec, waiting: bool) -> Result<LifeLock> {
         write(&draft.prompt(), prompt.as_bytes())?;
     }
     try_publish(draft)?;
+    // Last, so that a journal has nothing left to write for the directory.
+    write(&draft.spec_file(), json::pretty_struct(spec).as_bytes())?;
     replace::sync_dir(draft.path())?;
     Ok(life)
 }
@@ -97,7 +97,7 @@ fn reserve(path: &Path) -> Result<()> {
 
 /// The end is published by a hard link, or by a rename that does not replace.
 fn try_publish(draft: &RunDir) -> Result<()> {
-    let (from, to) = (draft.spec_file(), draft.file(".link"));
+    let (from, to) = (draft.ended(), draft.file(".link"));
     if fs_err::hard_link(&from, &to).is_ok() {
         return Ok(fs_err::remove_file(&to)?);
     }

@@ -9,13 +9,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::Uid;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::failure::{Code, Failure, Result};
-use crate::model::ids::RunId;
+use crate::model::ids::{RunId, TaskId};
 use crate::model::run::{Engine, SPEC_VERSION, Spec, Supervisors};
 use crate::process::identity::{self, Presence};
-use crate::storage::delete::TRASH_PREFIX;
 
 /// Enough for the longest record: a log tail of 4 KiB is less than 30 KiB when it is escaped.
 pub const RESERVE_BYTES: u64 = 64 * 1024;
@@ -157,6 +157,17 @@ impl RunDir {
         spec.map_err(|error| unreadable(&path, &error))
     }
 
+    /// Of a spec that this build may read, without reading all of it.
+    pub fn task(&self) -> Option<TaskId> {
+        #[derive(Deserialize)]
+        struct Part {
+            version: u32,
+            task_id: TaskId,
+        }
+        let part: Part = read_json(&self.spec_file()).ok()?;
+        (part.version <= SPEC_VERSION).then_some(part.task_id)
+    }
+
     pub fn supervisors(&self) -> Option<Supervisors> {
         read_json(&self.supervisor()).ok()
     }
@@ -279,47 +290,4 @@ pub(super) fn version(spec: &serde_json::Value) -> u64 {
 
 pub(super) fn unreadable(path: &Path, error: &serde_json::Error) -> Failure {
     Failure::new(Code::ValidationError, format!("{} cannot be understood: {error}", path.display()))
-}
-
-/// Everything in `runs/`: the runs, and what crashes left.
-pub struct Listing {
-    pub runs: Vec<RunDir>,
-    /// `.new-` directories and `.tmp.` files, whose maker may be alive, and `.old-`, for whoever gets its lock.
-    pub unfinished: Vec<PathBuf>,
-    pub retired: Vec<PathBuf>,
-}
-
-/// Worktrees whose deletion was cut off.
-pub fn trash(worktrees: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs_err::read_dir(worktrees) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let is_trash = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(TRASH_PREFIX))
-    };
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_trash).collect())
-}
-
-pub fn list(runs: &Path) -> io::Result<Listing> {
-    let mut listing = Listing { runs: Vec::new(), unfinished: Vec::new(), retired: Vec::new() };
-    let entries = match fs_err::read_dir(runs) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(listing),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        if name.starts_with(".new-") || name.starts_with(".tmp.") {
-            listing.unfinished.push(path);
-        } else if name.starts_with(".old-") {
-            listing.retired.push(path);
-        } else if RunId::parse(name).is_some() {
-            listing.runs.push(RunDir::at(path));
-        }
-    }
-    listing.runs.sort_by(|one, other| one.path.cmp(&other.path));
-    Ok(listing)
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use super::directory::{self, RunDir};
+use super::directory::RunDir;
+use super::listing;
 use super::pool;
 use super::query::{self, State};
 use super::record;
@@ -45,7 +46,7 @@ pub fn of_directories(ctx: &Context, config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let problem = |error: &dyn std::fmt::Display| Finding::warning(Check::Run, error.to_string());
     let mut in_use = Vec::new();
-    match directory::list(&ctx.layout.runs()) {
+    match listing::list(&ctx.layout.runs()) {
         Ok(listing) => {
             for run in &listing.runs {
                 findings.extend(of_run(ctx, run, &mut in_use));

@@ -13,6 +13,7 @@ pub mod follow;
 pub mod halt;
 pub mod handover;
 pub mod history;
+pub mod listing;
 mod lost;
 mod once;
 mod place;

@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use ulid::Ulid;
 
 use super::context::Context;
-use super::directory::{self, RunDir};
+use super::directory::RunDir;
 use super::history::{self, Known};
+use super::listing;
 use super::lost;
 use super::pool;
 use super::record;
@@ -202,12 +203,12 @@ impl Scene<'_> {
             |kind, path: PathBuf| Item { kind, bytes: size_of_tree(&path), what: What::Tree(path) };
         let mut items = Vec::new();
         // What a run that has ended a moment ago is freeing itself is not left over.
-        let retired = directory::list(&layout.runs())?.retired.into_iter().map(RunDir::at);
+        let retired = listing::list(&layout.runs())?.retired.into_iter().map(RunDir::at);
         let (held, retired): (Vec<_>, Vec<_>) = retired.partition(RunDir::is_held);
         let going = held.iter().filter_map(|run| run.spec().ok()?.worktree_path);
         let going: Vec<_> = going.map(|path| delete::trash_name(&path)).collect();
         for root in self.worktree_roots() {
-            let trash = directory::trash(&root)?.into_iter().filter(|path| !going.contains(path));
+            let trash = listing::trash(&root)?.into_iter().filter(|path| !going.contains(path));
             items.extend(trash.map(|path| tree("trash", path)));
             let surplus = pool::surplus(&root, &self.workers.pool())?;
             items.extend(surplus.into_iter().map(|path| Item {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::context::Context;
-use super::directory::{self, RunDir};
+use super::directory::RunDir;
 use super::history;
+use super::listing;
 use super::record::{self, Record};
 use crate::model::event::{Event, PROCESS_STARTED};
 use crate::model::failure::{Code, Failure, Result};
@@ -77,7 +78,7 @@ pub fn open(ctx: &Context) -> Result<Vec<OpenRow>> {
 /// The same for those who know already which tasks may have open runs.
 pub fn open_among(ctx: &Context, tasks: &[TaskId]) -> Result<Vec<OpenRow>> {
     let mut tasks: BTreeSet<TaskId> = tasks.iter().cloned().collect();
-    let directories = directory::list(&ctx.layout.runs())?.runs;
+    let directories = listing::list(&ctx.layout.runs())?.runs;
     tasks.extend(directories.iter().filter_map(|run| Some(run.spec().ok()?.task_id)));
     let mut rows = Vec::new();
     for task in tasks {
@@ -269,7 +270,7 @@ pub fn ended_by(event: &Event) -> Option<EndedBy> {
 /// The run that a text means: a full ID, or at least four last characters of one, in any case.
 pub fn find(ctx: &Context, text: &str) -> Result<RunId> {
     let mut known: BTreeMap<String, RunId> = BTreeMap::new();
-    let runs = directory::list(&ctx.layout.runs())?.runs.into_iter().filter_map(|run| run.run_id());
+    let runs = listing::list(&ctx.layout.runs())?.runs.into_iter().filter_map(|run| run.run_id());
     let unsupervised = open(ctx)?.into_iter().map(|row| row.run);
     for run in runs.chain(record::all(&ctx.layout)?).chain(unsupervised) {
         known.insert(run.as_str().to_ascii_uppercase(), run);

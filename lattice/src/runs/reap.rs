@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::context::Context;
-use super::directory::{self, LifeLock, RunDir, Take};
+use super::directory::{LifeLock, RunDir, Take};
 use super::end::leftover;
 use super::examine::{Verdict, examine, is_missing};
 use super::handover::{self, Caller, Role};
+use super::listing;
 use super::lost;
 use super::pool;
 use super::start::undisturbed;
@@ -66,7 +67,7 @@ pub fn all(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
 /// The same where a run that has no directory is looked for in the logs of these tasks alone, because no other is
 /// shown, or no other can have one.
 pub fn among(ctx: &Context, tasks: &[TaskId], patience: Duration) -> Result<Vec<Reaped>> {
-    let listing = directory::list(&ctx.layout.runs())?;
+    let listing = listing::list(&ctx.layout.runs())?;
     listing.retired.into_iter().for_each(|path| leftover::collect(RunDir::at(path)));
     for path in &listing.unfinished {
         drop(collect_unfinished(path));
@@ -83,7 +84,7 @@ pub fn among(ctx: &Context, tasks: &[TaskId], patience: Duration) -> Result<Vec<
 pub fn thoroughly(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
     let mut reaped = all(ctx, patience)?;
     reaped.extend(lost::settle_recorded(ctx)?);
-    for path in directory::trash(&ctx.layout.worktrees())? {
+    for path in listing::trash(&ctx.layout.worktrees())? {
         drop(delete::delete_tree(&path));
     }
     pool::collect(&ctx.layout.worktrees());
@@ -92,8 +93,8 @@ pub fn thoroughly(ctx: &Context, patience: Duration) -> Result<Vec<Reaped>> {
 
 /// The dead runs of one task.
 pub fn of_task(ctx: &Context, task: &TaskId, patience: Duration) -> Result<Vec<Reaped>> {
-    let mut runs = directory::list(&ctx.layout.runs())?.runs;
-    runs.retain(|run| run.spec().is_ok_and(|spec| spec.task_id == *task));
+    let mut runs = listing::list(&ctx.layout.runs())?.runs;
+    runs.retain(|run| run.task().is_some_and(|of| of == *task));
     let mut reaped = some(ctx, &runs, patience);
     reaped.extend(lost::settle(ctx, task)?);
     Ok(reaped)

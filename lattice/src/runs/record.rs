@@ -45,7 +45,8 @@ pub fn path(layout: &Layout, run: &RunId) -> PathBuf {
 
 pub(super) fn write(layout: &Layout, kept: &Kept<'_>) -> Result<()> {
     let text = json::pretty_struct(kept);
-    Ok(replace::replace(&path(layout, &kept.spec.run_id), text.as_bytes())?)
+    // Until it is durable the run's directory is there, and whoever comes next writes it again.
+    Ok(replace::replace_then_sync(&path(layout, &kept.spec.run_id), text.as_bytes())?)
 }
 
 pub fn read(layout: &Layout, run: &RunId) -> Result<Option<Record>> {

@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use super::context::Context;
-use super::directory::{self, RunDir};
+use super::directory::RunDir;
+use super::listing;
 use super::start::undisturbed;
 use crate::model::config::{Config, WhenFull};
 use crate::model::definition::EngineKind;
@@ -189,7 +190,7 @@ fn name(run: &RunDir) -> String {
 
 /// Every run that has a slot.
 pub(super) fn at_work(layout: &Layout) -> Result<Vec<RunDir>> {
-    let mut runs = directory::list(&layout.runs())?.runs;
+    let mut runs = listing::list(&layout.runs())?.runs;
     runs.retain(is_at_work);
     Ok(runs)
 }

@@ -73,7 +73,17 @@ pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.persist(path).map_err(|error| named("replace", path, &error.error)).map(drop)
 }
 
-/// The same for [`publish_exclusive`].
+/// Synced under its name, which is one commit of a journal instead of two. A loss of power before this returns may leave
+/// it empty: for what nobody relies on until then, and is written again.
+pub fn replace_then_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let failed = |error| named("replace", path, &error);
+    let temporary = filled_beside(path, bytes).map_err(failed)?;
+    let file = temporary.persist(path).map_err(|error| failed(error.error))?;
+    file.sync_all().map_err(failed)?;
+    sync_dir(parent(path))
+}
+
+/// [`publish_exclusive`] for what means nothing to another boot.
 pub fn publish_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = filled_beside(path, bytes).map_err(|error| named("create", path, &error))?;
     temporary.persist_noclobber(path).map_err(|error| named("create", path, &error.error)).map(drop)

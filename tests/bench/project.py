@@ -82,8 +82,9 @@ class Project:
             ids["map"][name] = other
         ids["next_seqs"]["B"] = start + tasks
         (directory / "ids.json").write_text(json.dumps(ids, indent=2, sort_keys=True) + "\n")
-        with open(directory / "events/_lifecycle.jsonl", "a") as out:
-            out.writelines(copies)
+        # In the order that a rebuild gives it: one that has to be put in order is another measurement.
+        lines = sorted([*lines, *"".join(copies).splitlines(keepends=True)], key=place_in_time)
+        (directory / "events/_lifecycle.jsonl").write_text("".join(lines))
 
     def lengthen_runs(self, task, runs):
         """A log of so many runs: its last one, again and again under new IDs."""
@@ -107,6 +108,11 @@ class Project:
         with open(path, "a") as out:
             out.writelines(lines)
         self.run("rebuild", task)
+
+
+def place_in_time(line):
+    event = json.loads(line)
+    return event["ts"], event["id"]
 
 
 def replaced(text, pairs):

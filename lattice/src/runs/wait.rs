@@ -1,5 +1,7 @@
 //! Waiting for the end of a run: on its `ended` lock, which falls with its last supervisor, in any pid namespace.
 
+use std::fs::{File, TryLockError};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,7 +71,6 @@ pub(super) fn refuse_own(ctx: &Context, run: &RunId) -> Result<()> {
     .hint("wait for it from outside"))
 }
 
-/// The blocking flock is a thread's: it cannot be given a time limit, and dies with the process.
 fn until_released(
     directory: &RunDir,
     run: &RunId,
@@ -77,19 +78,33 @@ fn until_released(
     wanted: &mut dyn FnMut() -> bool,
 ) -> Result<()> {
     let Ok(ended) = fs_err::File::open(directory.ended()) else { return Ok(()) };
-    let ended = ended.into_file();
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || drop(send.send(ended.lock_shared())));
+    let mut is_free = lock_freed(ended.into_file());
     let mut gone = None;
     loop {
-        match receive.recv_timeout(TICK.min(remaining(deadline))) {
-            Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            Err(RecvTimeoutError::Timeout) => still_wanted(run, deadline, wanted)?,
+        if is_free(TICK.min(remaining(deadline))) {
+            return Ok(());
         }
+        still_wanted(run, deadline, wanted)?;
         // Ended, although a supervisor that was stopped may keep the lock for ever.
         if !directory.exists() && gone.get_or_insert_with(Instant::now).elapsed() > LET_GO {
             return Ok(());
         }
+    }
+}
+
+/// Waits so long for the lock, and tells whether it is free. The blocking flock is a thread's: it cannot be given a time
+/// limit, and dies with the process. Where the system gives no thread, the lock is tried each time instead.
+fn lock_freed(ended: File) -> impl FnMut(Duration) -> bool {
+    let ended = Arc::new(ended);
+    let (send, receive) = mpsc::channel();
+    let blocking = Arc::clone(&ended);
+    let thread = thread::Builder::new().spawn(move || drop(send.send(blocking.lock_shared())));
+    move |time| {
+        if thread.is_ok() {
+            return !matches!(receive.recv_timeout(time), Err(RecvTimeoutError::Timeout));
+        }
+        thread::sleep(time);
+        !matches!(ended.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }
 

@@ -40,9 +40,11 @@ struct Fake {
     memory: Vec<Vec<u8>>,
 }
 
+mod ancestors;
 mod lock;
 mod tree;
 
+use ancestors::{await_word, parent_of};
 use lock::{Lock, rewrite_locked};
 use tree::{Act, Tree};
 
@@ -136,6 +138,8 @@ impl Fake {
             "leak-fds" => self.leak(value)?,
             "kill-self" => send(Pid::this(), value)?,
             "kill-parent" => send(getppid(), value)?,
+            // WORD, in the command lines of its parent and grandparent; a second at most.
+            "await-parents" => await_word(value)?,
             "kill-grandparent" => send(parent_of(getppid())?, value)?,
             "exit" => return Ok(Next::Exit(number(value)?)),
             _ => return Err(io::Error::other("no such step")),
@@ -369,12 +373,6 @@ fn git_commit(message: &str) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn parent_of(pid: Pid) -> io::Result<Pid> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(") ").ok_or_else(|| io::Error::other("no stat file"))?;
-    Ok(Pid::from_raw(number(fields.split(' ').nth(1).unwrap_or_default())?))
 }
 
 fn send(to: Pid, name: &str) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod controls;
 mod cover;
 mod errors;
 mod groups;
+mod history;
 mod moments;
 mod oracle;
 mod pool;

@@ -1,31 +1,33 @@
 //! The invariant: what holds after every trial, whatever was done to the run.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 use serde_json::Value;
 
+use super::history::{Events, Runs};
 use super::stage::Stage;
 use crate::harness::campaign::{age_unlocked, supervisors};
 use crate::harness::process::Process;
 use crate::harness::waiting::{SOON, eventually};
 
-/// The starts and the ends of one run.
-type Events = (Vec<Value>, Vec<Value>);
-pub type Runs = BTreeMap<String, Events>;
-
 /// What became of a run.
 pub struct Settled {
     /// Its terminal event; `None`: it never was one.
-    pub end: Option<Value>,
+    pub end: Option<Rc<Value>>,
     /// From the fault, or from the call that it needed, to the record.
     pub time: Option<Duration>,
 }
 
 impl Stage {
     pub fn runs(&self) -> Runs {
-        self.sandbox.runs_of(&self.sandbox.task)
+        self.history.borrow_mut().read(&self.log())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.sandbox.lattice_dir().join(format!("events/{}.jsonl", self.sandbox.task))
     }
 
     /// Waits for the supervisors, makes at most one ordinary call, and looks at everything.
@@ -41,21 +43,23 @@ impl Stage {
             },
         );
         let mut since = struck;
-        if self.state(before).is_err() || !self.trash().is_empty() {
+        if !matches!(self.state(before), Ok(trash) if trash.is_empty()) {
             age_unlocked(sandbox);
             since = Some(SystemTime::now());
             sandbox.lattice(["worker", "ps"]).run().ok();
-            eventually(&format!("{context}: everything has settled"), SOON, || self.state(before));
+            let what = format!("{context}: everything has settled");
+            let trash = eventually(&what, SOON, || self.state(before));
             // Trees that a crash left are garbage by their names: `worker reap` deletes them, no quick command does.
-            if !self.trash().is_empty() {
+            if !trash.is_empty() {
                 sandbox.lattice(["worker", "reap"]).run().ok();
-                assert!(self.trash().is_empty(), "{context}: {:?}", self.trash());
+                let mut left = sandbox.traces();
+                left.retain(is_trash);
+                assert_eq!(left, [""; 0], "{context}");
             }
         }
         let end = self.new_run(before).and_then(|(_, (_, mut ends))| ends.pop());
         let time = end.as_ref().and_then(|_| {
-            let log = sandbox.lattice_dir().join(format!("events/{}.jsonl", sandbox.task));
-            let written = fs::metadata(log).and_then(|metadata| metadata.modified()).ok()?;
+            let written = fs::metadata(self.log()).and_then(|metadata| metadata.modified()).ok()?;
             // A record that was there before the fault says nothing.
             written.duration_since(since?).ok()
         });
@@ -68,28 +72,24 @@ impl Stage {
         Settled { end, time }
     }
 
-    fn trash(&self) -> Vec<String> {
-        let mut left = self.sandbox.traces();
-        left.retain(is_trash);
-        left
-    }
-
     fn new_run(&self, before: &Runs) -> Option<(String, Events)> {
         self.runs().into_iter().find(|(run, _)| !before.contains_key(run))
     }
 
-    /// One start and one end for each run, and nothing left but what a record names.
-    fn state(&self, before: &Runs) -> Result<(), String> {
+    /// One start and one end for each run, and nothing left but what a record names, and trash: that is answered.
+    fn state(&self, before: &Runs) -> Result<Vec<String>, String> {
         let runs = self.runs();
         let new = runs.len() - before.len();
         let open: Vec<_> =
             runs.values().filter(|(starts, ends)| (starts.len(), ends.len()) != (1, 1)).collect();
-        let kept: Vec<String> = runs.values().flat_map(|(_, ends)| ends).filter_map(kept).collect();
+        let ends = runs.values().flat_map(|(_, ends)| ends);
+        let kept: Vec<String> = ends.filter_map(|end| kept(end)).collect();
         let is_kept = |trace: &String| kept.iter().any(|name| trace.contains(name.as_str()));
-        let mut left = self.sandbox.traces();
-        left.retain(|trace| !is_kept(trace) && !is_trash(trace));
+        let (trash, mut left): (Vec<_>, Vec<_>) =
+            self.sandbox.traces().into_iter().partition(is_trash);
+        left.retain(|trace| !is_kept(trace));
         if new <= 1 && open.is_empty() && left.is_empty() {
-            Ok(())
+            Ok(trash)
         } else {
             Err(format!("{new} new, open: {open:#?}, left: {left:#?}"))
         }

@@ -59,7 +59,7 @@ impl From<Option<Duration>> for Tried {
 }
 
 /// The log of a stage grows with every trial, and is read by each.
-const TRIALS_OF_A_STAGE: usize = 100;
+const TRIALS_OF_A_STAGE: usize = 40;
 const NEWS: Duration = Duration::from_secs(30);
 
 /// One trial for each seed.

@@ -211,7 +211,7 @@ fn unpublished(stage: &Stage, seed: &str) -> Option<Duration> {
         serde_json::from_str(&published.expect("it is published")).expect("it is JSON");
     assert!(run.terminal().is_none(), "{seed}: it is in the log already");
     let end = stage.settle(seed, &before, None).end.expect("it had begun");
-    assert_eq!(published, end, "{seed}: another record than the one that was published");
+    assert_eq!(published, *end, "{seed}: another record than the one that was published");
     assert_eq!(end["data"]["exit_code"], 3, "{seed}: {end}");
     None
 }
@@ -257,7 +257,7 @@ fn two_enders(stage: &Stage, seed: &str) -> Option<Duration> {
     fs::write(report.with_extension("go"), "").expect("the sandbox is writable");
     first.finish();
     let end = stage.settle(seed, &before, None).end.expect("it had begun");
-    assert_eq!(published, end, "{seed}: a record became another one");
+    assert_eq!(published, *end, "{seed}: a record became another one");
     fs::remove_file(report.with_extension("go")).expect("it is there");
     None
 }

@@ -1,11 +1,13 @@
 //! A sandbox for many trials: workers that die in different ways, bystanders that must not, and the tracer.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 use serde_json::{Value, json};
 
+use super::history::History;
 use crate::harness::binaries;
 use crate::harness::call::{Call, Finished, Running};
 use crate::harness::sandbox::Sandbox;
@@ -22,12 +24,13 @@ pub const WORKERS: [(&str, &[&str]); 6] = [
     (LONG, &["exit=3"]),
 ];
 
-/// Its engine begins when its supervisors have become themselves anew, or one second has passed.
-pub const LONG: &str = "Long";
+/// What an engine of that worker does first.
+fn waits(worker: &str) -> Option<&'static str> {
+    (worker == LONG).then_some("await-parents=waits")
+}
 
-const UNTIL_RENEWED: &str = "warden=$(cut -d ' ' -f 4 /proc/$PPID/stat); \
-    for turn in $(seq 50); do \
-    grep -qz '^waits$' /proc/$PPID/cmdline && grep -qz '^waits$' /proc/$warden/cmdline && break; sleep 0.02; done; ";
+/// Its engine does something when its supervisors have become themselves anew, or one second has passed.
+pub const LONG: &str = "Long";
 
 const DAEMONS: [&str; 2] = ["spawn-setsid=daemon", "spawn-env-i=daemon"];
 
@@ -36,6 +39,8 @@ pub struct Stage {
     /// Processes of nobody's run: one with a foreign cookie, one without any.
     canaries: Vec<Peer>,
     running: Vec<Running>,
+    /// What its log has said so far.
+    pub history: RefCell<History>,
 }
 
 impl Stage {
@@ -45,12 +50,11 @@ impl Stage {
 
     pub fn on(sandbox: Sandbox) -> Self {
         fs::create_dir_all(sandbox.base.join("marks")).expect("the sandbox is writable");
-        for (name, steps) in WORKERS {
-            let steps: Vec<_> = DAEMONS.iter().chain(steps).copied().collect();
-            let wait = if name == LONG { UNTIL_RENEWED } else { "" };
-            let command = format!("{wait}{}", command(&sandbox, &steps));
-            sandbox.worker(name, json!({"command": command, "worktree": true}));
-        }
+        sandbox.workers(WORKERS.map(|(name, steps)| {
+            let steps = DAEMONS.iter().chain(steps).copied();
+            let steps: Vec<_> = waits(name).into_iter().chain(steps).collect();
+            (name, json!({"command": command(&sandbox, &steps), "worktree": true}))
+        }));
         let canary = |marks: &[&str]| {
             let words = ["env", "-i"].into_iter().chain(marks.iter().copied()).map(str::to_owned);
             let fake = sandbox.fake_argv(&["setsid", "connect=canary", "wait"]);
@@ -61,7 +65,7 @@ impl Stage {
             [canary(&[]), canary(&["LATTICE_STARTED_EVENT_ID=ev_01KA0000000000000000000000"])]
                 .into_iter()
                 .unzip();
-        Self { sandbox, canaries, running }
+        Self { sandbox, canaries, running, history: RefCell::default() }
     }
 
     pub fn start(&self, worker: &str) -> Call {

@@ -1,5 +1,12 @@
 //! A campaign of kills: which moments are tried, and what must hold after each.
 
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::io::Errno;
+
 use super::binaries::variable;
 use super::sandbox::Sandbox;
 use super::strace::Moment;
@@ -78,6 +85,21 @@ pub fn supervisors(sandbox: &Sandbox) -> usize {
 
 /// A directory whose maker died before it made the lock file is garbage only after a minute: it is made old.
 pub fn age_unlocked(sandbox: &Sandbox) {
-    sandbox.sh("for new in .lattice/runs/.new-* .lattice/runs/.tmp.*; do \
-         test -e $new/lock || touch -c -d '-2 min' $new; done");
+    let entries = fs::read_dir(sandbox.lattice_dir().join("runs"));
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name().display().to_string();
+        let is_new = [".new-", ".tmp."].iter().any(|kind| name.starts_with(kind));
+        if is_new && !entry.path().join("lock").exists() {
+            make_old(&entry.path());
+        }
+    }
+}
+
+fn make_old(path: &Path) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
+    let then = now.saturating_sub(Duration::from_mins(2));
+    let time = Timespec::try_from(then).expect("a time fits");
+    let times = Timestamps { last_access: time, last_modification: time };
+    let done = utimensat(CWD, path, &times, AtFlags::empty());
+    assert!(matches!(done, Ok(()) | Err(Errno::NOENT)), "{}: {done:?}", path.display());
 }

@@ -74,17 +74,8 @@ impl Sandbox {
     /// Starts and terminal events of each run of a task, in this order, by the ID of the run.
     #[track_caller]
     pub fn runs_of(&self, task: &str) -> BTreeMap<String, (Vec<Value>, Vec<Value>)> {
-        let mut runs: BTreeMap<String, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
-        for event in self.events_of(task) {
-            let id = |value: &Value| value.as_str().expect("an ID is text").to_owned();
-            match event["type"].as_str().expect("an event has a type") {
-                "process_started" => runs.entry(id(&event["id"])).or_default().0.push(event),
-                "process_completed" | "process_failed" => {
-                    runs.entry(id(&event["data"]["started_event_id"])).or_default().1.push(event);
-                }
-                _ => {}
-            }
-        }
+        let mut runs = BTreeMap::new();
+        self.events_of(task).into_iter().for_each(|event| add(&mut runs, event));
         runs
     }
 
@@ -100,6 +91,19 @@ impl Sandbox {
             );
         }
         runs.len()
+    }
+}
+
+/// Puts a start or an end where its run is.
+pub fn add<T: From<Value>>(runs: &mut BTreeMap<String, (Vec<T>, Vec<T>)>, event: Value) {
+    let id = |value: &Value| value.as_str().expect("an ID is text").to_owned();
+    match event["type"].as_str().expect("an event has a type") {
+        "process_started" => runs.entry(id(&event["id"])).or_default().0.push(event.into()),
+        "process_completed" | "process_failed" => {
+            let run = id(&event["data"]["started_event_id"]);
+            runs.entry(run).or_default().1.push(event.into());
+        }
+        _ => {}
     }
 }
 

@@ -163,10 +163,17 @@ impl Sandbox {
     }
 
     /// Defines a worker, and commits it where there is a repository.
-    pub fn worker(&self, name: &str, mut definition: Value) {
-        definition["name"] = json!(name);
-        let text = serde_json::to_string_pretty(&definition).expect("a value is JSON");
-        self.write(&format!("workers/{}.json", name.to_lowercase()), &text);
+    pub fn worker(&self, name: &str, definition: Value) {
+        self.workers([(name, definition)]);
+    }
+
+    /// Several, in one commit.
+    pub fn workers<'a>(&self, workers: impl IntoIterator<Item = (&'a str, Value)>) {
+        for (name, mut definition) in workers {
+            definition["name"] = json!(name);
+            let text = serde_json::to_string_pretty(&definition).expect("a value is JSON");
+            self.write(&format!("workers/{}.json", name.to_lowercase()), &text);
+        }
         if self.project.join(".git").exists() {
             self.git(["add", "workers"]);
             self.git(["commit", "-q", "--allow-empty", "-m", "Define a worker"]);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::errors::can_return;
 use super::seeds::Random;
-use super::stage::{Stage, SystemCall, lose};
+use super::stage::{RUN_FAILED, Stage, SystemCall, WAITED, lose};
 
 /// Calls that change the world, or hand something over to another process, or take it. A kill as one of them begins is
 /// like one at any call since the one before it: what else a process does is its own, and dies with it.
@@ -73,7 +73,7 @@ fn look(stage: &Stage, worker: &str) -> Vec<SystemCall> {
         stage.start(worker)
     };
     let (finished, report) = stage.struck(call, "-", false);
-    finished.ok();
+    finished.exits(if worker == WAITED { RUN_FAILED } else { 0 });
     stage.settle("a run that nobody strikes", &before, None);
     report.calls
 }

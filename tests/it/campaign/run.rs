@@ -39,6 +39,7 @@ fn the_campaign() {
 pub fn trial(stage: &Stage, seed: &str) -> Tried {
     match seed.split(' ').next() {
         Some("strike") => strikes::trial(stage, seed),
+        Some("list") => strikes::listed(stage, seed),
         Some("scene") => scenarios::trial(stage, seed).into(),
         Some("tree") => trees::trial(stage, seed).into(),
         _ => panic!("no seed of one trial: {seed}"),

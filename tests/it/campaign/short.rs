@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::soak::{Size, soak};
-use super::stage::{Stage, traces};
-use super::{controls, cover, power, scenarios, strikes, trees};
+use super::stage::{Stage, WAITED, traces};
+use super::{controls, cover, moments, power, scenarios, strikes, trees};
 use crate::harness::binaries;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::waiting::skipped;
@@ -42,6 +42,8 @@ fn strikes_at_chosen_calls() {
         "Work cli:sendmsg:1:ENOMEM",
         "Work shim:link:1:kill-all",
         "NoWarden shim:rename:2:kill",
+        "Waited stage0:execve:1:kill",
+        "Waited stage0':close:1:kill",
         "Lost finish:flock:1:kill",
         "Long shim-waits:recvmsg:2:ENOMEM",
         "Long warden-waits:recvmsg:1:ENOMEM",
@@ -49,6 +51,20 @@ fn strikes_at_chosen_calls() {
     for strike in chosen {
         strikes::trial(&stage, &format!("strike {strike}"));
     }
+}
+
+#[test]
+fn a_caller_that_is_given_no_thread_waits_without_one() {
+    let stage = Stage::new();
+    if let Err(why) = traces(&stage.sandbox) {
+        return skipped("a_caller_that_is_given_no_thread_waits_without_one", &why);
+    }
+    let calls = moments::of(&stage, WAITED);
+    let clones = calls.iter().filter(|call| call.role == "cli" && call.name.starts_with("clone"));
+    let last = clones.max_by_key(|call| call.ordinal).expect("it starts programs, then a thread");
+    let strike = format!("cli:{}:{}:EAGAIN", last.name, last.ordinal);
+    let tried = strikes::trial(&stage, &format!("strike {WAITED} {strike}"));
+    assert!(!tried.missed, "{strike} never came");
 }
 
 #[test]

@@ -15,8 +15,9 @@ use crate::harness::socket::Peer;
 use crate::harness::waiting::SOON;
 
 /// The workers: their supervisors are left alone, or killed by the engine, one of them or both. Each leaves daemons.
-pub const WORKERS: [(&str, &[&str]); 6] = [
+pub const WORKERS: [(&str, &[&str]); 7] = [
     ("Work", &["exit=3"]),
+    (WAITED, &["exit=3"]),
     ("NoShim", &["connect=main", "kill-parent=KILL", "wait"]),
     ("NoWarden", &["kill-grandparent=KILL", "exit=3"]),
     ("Lost", &["connect=main", "wait", "kill-grandparent=KILL", "kill-parent=KILL", "wait"]),
@@ -28,6 +29,12 @@ pub const WORKERS: [(&str, &[&str]); 6] = [
 fn waits(worker: &str) -> Option<&'static str> {
     (worker == LONG).then_some("await-parents=waits")
 }
+
+/// Its caller waits for its end, so that stage 0 stands between.
+pub const WAITED: &str = "Waited";
+
+/// The exit status of a caller that has waited for a run that did not complete.
+pub const RUN_FAILED: i32 = 4;
 
 /// Its engine does something when its supervisors have become themselves anew, or one second has passed.
 pub const LONG: &str = "Long";
@@ -69,7 +76,8 @@ impl Stage {
     }
 
     pub fn start(&self, worker: &str) -> Call {
-        self.sandbox.lattice(["worker", "run", worker, "LAT-1", "--json"])
+        let call = self.sandbox.lattice(["worker", "run", worker, "LAT-1", "--json"]);
+        if worker == WAITED { call.arg("--wait") } else { call }
     }
 
     /// Makes a call under the tracer and waits for all that it has started.
@@ -152,6 +160,13 @@ pub struct SystemCall {
     pub would_block: bool,
     /// One of the two supervisors had ended.
     pub alone: bool,
+}
+
+impl SystemCall {
+    /// Also while the process is a child of that role that is not yet another program.
+    pub fn is_of(&self, role: &str) -> bool {
+        self.role.trim_end_matches('\'') == role
+    }
 }
 
 /// What the tracer has written.

@@ -1,10 +1,12 @@
 //! One process struck at one system call: killed, alone or with all others, refused by the system, or cut short.
 
+use std::collections::BTreeMap;
+
 use super::errors::FAULTS;
 use super::moments::{self, acts, fits};
 use super::pool::{self, Limits, Tried};
 use super::seeds::Random;
-use super::stage::{LONG, Stage, SystemCall, lose, traces};
+use super::stage::{LONG, RUN_FAILED, Stage, SystemCall, WAITED, lose, traces};
 use super::table::Row;
 use crate::harness::binaries::variable;
 
@@ -23,23 +25,32 @@ type On = &'static [(&'static str, &'static [&'static str])];
 
 const EVERYBODY: &[&str] = &["cli", "warden", "shim", "gate", "helper"];
 const WAITING: &[&str] = &["warden", "shim", "warden-waits", "shim-waits"];
-const REAPERS: &[&str] = &["cli", "stage0", "finish", "gate", "helper"];
+const WAITER: &[&str] = &["cli", "stage0"];
+const REAPERS: &[&str] = &["cli", "stage0", "finish", "helper"];
 
-pub const KILLS: [Series; 9] = [
+pub const KILLS: [Series; 10] = [
     kill("5 8 SIGKILL of the CLI", &[("Work", &["cli"])], 14),
+    kill("5 8 SIGKILL of a CLI that waits, and of stage 0", &[(WAITED, WAITER)], 12),
     kill("5 SIGKILL of the shim", &[("Work", &["shim"])], 24),
     kill("6 SIGKILL of the warden", &[("Work", &["warden"])], 12),
     kill("5 6 SIGKILL of supervisors that wait", &[(LONG, WAITING)], 16),
     kill("5 SIGKILL of gate and helpers", &[("Work", &["gate", "helper"])], 8),
     kill("5 SIGKILL of the warden that finishes", &[("NoShim", &["warden"])], 16),
     kill("7 SIGKILL of the last shim", &[("NoWarden", &["shim"])], 16),
-    Series { fault: "kill-all", ..kill("7 13 SIGKILL of all at once", &[("Work", EVERYBODY)], 24) },
+    Series { fault: "kill-all", ..kill("7 13 SIGKILL of all at once", EVERYBODY_AT_ONCE, 24) },
     kill("9 SIGKILL of the reaper, then three", &[("Lost", REAPERS)], 16),
 ];
 
+const EVERYBODY_AT_ONCE: On = &[("Work", EVERYBODY), (WAITED, WAITER)];
+
 /// Each error, for everybody who can come across it: in a run, in the end by a warden or by a reaper.
-const REFUSED: On =
-    &[("Work", EVERYBODY), (LONG, WAITING), ("NoShim", &["warden"]), ("Lost", REAPERS)];
+const REFUSED: On = &[
+    ("Work", EVERYBODY),
+    (WAITED, WAITER),
+    (LONG, WAITING),
+    ("NoShim", &["warden"]),
+    ("Lost", REAPERS),
+];
 
 const fn kill(name: &'static str, on: On, quick: usize) -> Series {
     Series { name, on, fault: "kill", quick }
@@ -60,7 +71,8 @@ pub fn rows(series: &[Series], is_full: bool, seed: u64, limits: Limits) -> Vec<
     let mut random = Random::new(seed);
     let only = variable("LATTICE_CAMPAIGN_ONLY").unwrap_or_default().display().to_string();
     let mut rows = Vec::new();
-    let (mut first, mut last, mut unlisted) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    let mut unlisted: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut add = |title: String, mut seeds: Vec<String>, to: &mut Vec<(usize, String)>| {
         seeds.retain(|seed| seed.contains(&only));
         if !seeds.is_empty() {
@@ -70,9 +82,8 @@ pub fn rows(series: &[Series], is_full: bool, seed: u64, limits: Limits) -> Vec<
     };
     for series in series {
         let (chosen, between) = series.seeds(&stage, is_full, &mut random);
-        if chosen.is_empty() {
-            let why = "no run had a call to strike: this machine is too busy";
-            unlisted.push(Row::skipped(series.title(), why.to_owned()));
+        for seed in series.unlisted(&stage) {
+            unlisted.entry(seed).or_default().push(series.title());
         }
         add(series.title(), chosen, &mut first);
         add(format!("{}, between two acts", series.title()), between, &mut last);
@@ -83,8 +94,38 @@ pub fn rows(series: &[Series], is_full: bool, seed: u64, limits: Limits) -> Vec<
     println!("{} strikes, and {} between two acts", first.len(), last.len());
     first.append(&mut last);
     pool::all(&mut rows, &first, limits, Stage::new, trial);
-    rows.append(&mut unlisted);
+    rows.extend(unlisted.into_iter().map(|(seed, series)| {
+        let why = format!("no call to strike, this machine is too busy: {}", series.join(", "));
+        let failures = if is_full { vec![seed.clone()] } else { Vec::new() };
+        Row { failures, ..Row::skipped(seed, why) }
+    }));
     rows
+}
+
+/// The calls of one worker's run at which it is struck.
+fn calls(stage: &Stage, worker: &str) -> Vec<SystemCall> {
+    match worker {
+        // Until there is something to wait for it is another `Work`.
+        LONG | WAITED => moments::beyond(stage, worker, "Work"),
+        _ => shown(stage, worker),
+    }
+}
+
+/// Those that its runs have, also if others have them as well.
+fn shown(stage: &Stage, worker: &str) -> Vec<SystemCall> {
+    let mut calls = moments::of(stage, worker);
+    // Before the other supervisor's death this run is like one of `Work`.
+    calls.retain(|call| call.alone || !["NoShim", "NoWarden"].contains(&worker));
+    calls
+}
+
+/// `list WORKER ROLE`: a run of that worker has calls of that role.
+pub fn listed(stage: &Stage, seed: &str) -> Tried {
+    let words: Vec<_> = seed.split(' ').collect();
+    let [_, worker, role] = words[..] else { panic!("no seed of a listing: {seed}") };
+    let listed = shown(stage, worker).iter().any(|call| call.is_of(role));
+    assert!(listed, "{seed}: none");
+    Tried { time: None, missed: false }
 }
 
 /// So many of each series.
@@ -102,6 +143,17 @@ impl Series {
         }
     }
 
+    /// Who of them has no call at all: no strike of this series can hit it.
+    fn unlisted(&self, stage: &Stage) -> Vec<String> {
+        let mut seeds = Vec::new();
+        for (worker, roles) in self.on {
+            let calls = shown(stage, worker);
+            let unlisted = roles.iter().filter(|role| !calls.iter().any(|call| call.is_of(role)));
+            seeds.extend(unlisted.map(|role| format!("list {worker} {role}")));
+        }
+        seeds
+    }
+
     /// A sample; or every moment, and apart from them the kills at calls that act on nothing outside of their process.
     fn seeds(
         &self,
@@ -112,17 +164,9 @@ impl Series {
         let (mut chosen, mut between) = (Vec::new(), Vec::new());
         for (worker, roles) in self.on {
             let is_struck = |call: &SystemCall| {
-                let is_role = roles.contains(&call.role.trim_end_matches('\''));
-                // Before the other supervisor's death this run is like one of `Work`.
-                let is_new = call.alone || !["NoShim", "NoWarden"].contains(worker);
-                is_role && is_new && fits(call, self.fault)
+                roles.iter().any(|role| call.is_of(role)) && fits(call, self.fault)
             };
-            let calls = match *worker {
-                // Until there is something to wait for it is another `Work`.
-                LONG => moments::beyond(stage, LONG, "Work"),
-                _ => moments::of(stage, worker),
-            };
-            for call in calls.into_iter().filter(is_struck) {
+            for call in calls(stage, worker).into_iter().filter(is_struck) {
                 let while_ = if self.lasts(&call, random) { "*6" } else { "" };
                 let SystemCall { role, name, ordinal, .. } = &call;
                 let fault = self.fault;
@@ -166,6 +210,7 @@ fn strike(stage: &Stage, seed: &str) -> Tried {
     let judges =
         strike.split(':').nth(2).is_some_and(|at| at.parse().is_ok_and(|n: usize| n % 8 == 1));
     let before = stage.runs();
+    let mut told = None;
     let struck = if worker == "Lost" {
         lose(stage);
         let (_, report) = stage.struck(stage.sandbox.lattice(["worker", "reap"]), strike, judges);
@@ -176,10 +221,15 @@ fn strike(stage: &Stage, seed: &str) -> Tried {
         let (finished, report) = stage.struck(stage.start(worker), strike, judges);
         let code = finished.code.unwrap_or_default();
         assert!(code != 70 && code != 101, "{seed}: a bug: {finished}");
+        assert!(worker != WAITED || code != 0, "{seed}: no engine exits with 0: {finished}");
+        told = (code == RUN_FAILED).then(|| finished.json()["data"]["outcome"].clone());
         report
     };
     let settled = stage.settle(seed, &before, struck.struck);
     assert_eq!(struck.strays, [""; 0], "{seed}: signals to strangers");
+    if let Some(told) = told {
+        assert_eq!(Some(&told), settled.end.as_deref(), "{seed}: the caller is told another end");
+    }
     if let Some(end) = &settled.end {
         stage.remove_kept(end);
     }

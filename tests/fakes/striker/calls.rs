@@ -64,6 +64,7 @@ pub fn name(registers: &user_regs_struct) -> &'static str {
 /// Whether the call refuses rather than waits: by its descriptor, or as it opens one.
 pub fn would_block(pid: Pid, call: &str, registers: &user_regs_struct) -> bool {
     let flags = match call {
+        "open" => Some(registers.rsi),
         "openat" => Some(registers.rdx),
         "flock" => return registers.rsi & 4 != 0,
         "getrandom" => return registers.rdx & u64::from(libc::GRND_NONBLOCK) != 0,

@@ -26,7 +26,8 @@ fn the_campaign() {
         Some((mode, parts)) => whole(mode == "full", seed, parts),
         None => whole(mode == "full", seed, PARTS),
     };
-    table::print(&rows);
+    let is_full = mode.starts_with("full");
+    table::print(&rows, if is_full { "replay full" } else { "replay" });
     if let Some(path) = variable("LATTICE_CAMPAIGN_REPORT") {
         let lines: String = rows.iter().map(|row| row.line() + "\n").collect();
         fs_err::write(path, lines).expect("the report can be written");

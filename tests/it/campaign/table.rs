@@ -55,7 +55,8 @@ impl Row {
     }
 }
 
-pub fn print(rows: &[Row]) {
+/// `replay`: the command that tries a seed again.
+pub fn print(rows: &[Row], replay: &str) {
     println!("\n| scenario | trials | violations | median time to record | worst | notes |");
     println!("| --- | ---: | ---: | ---: | ---: | --- |");
     for row in rows {
@@ -66,6 +67,6 @@ pub fn print(rows: &[Row]) {
     let skipped = rows.iter().filter(|row| row.skipped.is_some()).count();
     println!("| **all** | {trials} | {failures} | | | {skipped} scenarios |");
     for seed in rows.iter().flat_map(|row| &row.failures) {
-        println!("again: scripts/campaign replay '{seed}'");
+        println!("again: scripts/campaign {replay} '{seed}'");
     }
 }

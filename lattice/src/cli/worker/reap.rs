@@ -15,8 +15,8 @@ use crate::cli::session::Session;
 
 /// End the runs whose supervisors are dead
 ///
-/// Other commands do this by the way; this one waits until it is done and says what it did. A run that may still
-/// be alive on another machine is left alone unless it is forced.
+/// Other commands do this by the way; this one waits for what it ends and says what that was. A run that another
+/// command is ending already is left to it, and one that may still be alive on another machine unless it is forced.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

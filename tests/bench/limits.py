@@ -8,6 +8,7 @@ LIMITS = (
     ("create: counts", ("counts", "syncs"), 7, "index, log and snapshot, each with its directory; the life-cycle copy"),
     ("archive: counts", ("counts", "syncs"), 10, "log and snapshot copied and removed, with six directories; the line and its copy"),
     ("worker run returns, in place", ("programs", "git"), 0, "a file says what HEAD is"),
+    ("worker run returns, in place", ("counts", "syncs"), 6, "what the run is, its directory and the one above; the three of its event"),
     ("supervisor memory", ("threads", "warden"), 1, "no thread in a supervisor"),
     ("supervisor memory", ("threads", "shim"), 1, "no thread in a supervisor"),
     ("supervisor memory", ("kB", "together"), 136, "100 when this was written: private and dirty; a static build"),

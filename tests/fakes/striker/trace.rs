@@ -300,13 +300,15 @@ impl Tracer {
     }
 
     /// A number may be signalled only while it is taken by an unreaped child of the sender, or by the leader of the
-    /// group that is one.
+    /// group that is one. A sender that was killed in its stop sends nothing: its children are somebody else's by then,
+    /// and its registers cannot be read any more.
     fn judge(&mut self, pid: Pid, role: &str, argument: u64) -> io::Result<()> {
         let target = (argument as u32).cast_signed();
         let supervisor = ["warden", "shim", "warden-waits", "shim-waits", "finish"].contains(&role);
         if !supervisor || roles::parent(target.abs()) == Some(pid.as_raw()) {
             return Ok(());
         }
+        ptrace::getregs(pid)?;
         writeln!(
             self.report,
             "stray {role} sends a signal to {target}, which is no child of its own"

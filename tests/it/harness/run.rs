@@ -1,6 +1,7 @@
 //! A run as its caller and its log see it, and the invariant that holds for every run.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,7 +131,7 @@ impl Run<'_> {
     pub fn ended_within(&self, limit: Duration) -> Value {
         let what = format!("a terminal event of {}", self.id);
         eventually(&what, limit, || {
-            self.terminal().ok_or_else(|| format!("{}\n{}", self.log(), self.state()))
+            self.terminal().ok_or_else(|| format!("{}\n{}", self.log_end(), self.state()))
         })
     }
 
@@ -138,6 +139,18 @@ impl Run<'_> {
     pub fn log(&self) -> String {
         let path = self.sandbox.lattice_dir().join(format!("logs/workers/{}.log", self.id));
         String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    }
+
+    /// As much of that as a message needs. Of an endless one there may be gigabytes.
+    fn log_end(&self) -> String {
+        let path = self.sandbox.lattice_dir().join(format!("logs/workers/{}.log", self.id));
+        let mut end = vec![0; 16 * 1024];
+        let read = fs::File::open(path).and_then(|log| {
+            let length = log.metadata()?.len();
+            log.file().read_at(&mut end, length.saturating_sub(16 * 1024))
+        });
+        end.truncate(read.unwrap_or(0));
+        String::from_utf8_lossy(&end).into_owned()
     }
 
     /// The record that stays after the end: `{spec, identities, terminal}`.

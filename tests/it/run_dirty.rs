@@ -131,7 +131,8 @@ fn what_it_uses_is_not_what_the_engine_has_used() {
     engine.tell("exit 0");
     let end = run.ended();
     assert!(end["data"]["cpu_seconds"].as_f64().unwrap() < 0.4, "{end}");
-    assert_eq!(end["data"]["max_rss_kb"], Value::Null, "the kernel tells only the largest: {end}");
+    // The kernel tells only the largest of those who were reaped. The engine may be first.
+    assert!(end["data"]["max_rss_kb"].as_u64().is_none_or(|known| known < 100_000), "{end}");
     assert_end(&sandbox, &end, "exited", &json!(true));
 }
 

@@ -182,12 +182,12 @@ impl TaskTxn {
 
         let (first, copies) =
             self.logs.split_first_mut().expect("a transaction has at least one log");
+        let before = first.metadata()?.len();
         append_line(first, &all)?;
         if !of_lifecycle.is_empty()
             && let Err(error) = append_lifecycle(self.lifecycle.as_mut(), of_lifecycle.as_bytes())
         {
-            // Nobody else has written since: the log is locked.
-            first.set_len(first.metadata()?.len() - all.len() as u64)?;
+            first.set_len(before)?;
             first.sync_data()?;
             return Err(error);
         }
